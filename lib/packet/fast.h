@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The short straight path for the common shape: untagged Ethernet, IPv4 without options or
+ * fragments, UDP, VXLAN, and in it an untagged TCP or UDP packet of IPv4 without options or of IPv6
+ * without extension headers, all in one segment. It knows nothing that mt_packet_decapsulate does
+ * not know; tests/unit/test_fast.c holds the two against each other. */
+#pragma once
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_byteorder.h>
+#include <rte_common.h>
+
+#include "packet/facts.h"
+
+enum {
+	/* Where things stand in a packet of that shape. */
+	MT_FAST_IP = 14,
+	MT_FAST_UDP = 34,
+	MT_FAST_VXLAN = 42,
+	MT_FAST_INNER = 50,
+	/* The least that is read of it: to the end of an inner IPv4 header and ports. */
+	MT_FAST_MIN_LENGTH = MT_FAST_INNER + 14 + 20 + 4,
+};
+
+static inline uint64_t mt_load64(const uint8_t *field)
+{
+	uint64_t value;
+
+	memcpy(&value, field, sizeof(value));
+	return value;
+}
+
+static inline uint32_t mt_load32(const uint8_t *field)
+{
+	uint32_t value;
+
+	memcpy(&value, field, sizeof(value));
+	return value;
+}
+
+static inline uint16_t mt_load16(const uint8_t *field)
+{
+	uint16_t value;
+
+	memcpy(&value, field, sizeof(value));
+	return value;
+}
+
+static inline void mt_fast_direction(struct mt_facts *facts, bool egress, bool ingress)
+{
+	if (egress)
+		facts->flags |= MT_FLAG_EGRESS;
+	else if (ingress)
+		facts->flags |= MT_FLAG_INGRESS;
+}
+
+/* Inner IPv4 at `ip`, behind `facts->inner_length` - 14 bytes or less. */
+static inline bool mt_fast_inner4(
+	const uint8_t *ip, const struct mt_hash_config *hash, struct mt_facts *facts)
+{
+	uint32_t total = rte_be_to_cpu_16(mt_load16(ip + 2));
+	uint32_t source = mt_load32(ip + 12);
+	uint32_t destination = mt_load32(ip + 16);
+	uint8_t protocol = ip[9];
+	uint32_t outer_source = (uint32_t)(facts->source.low >> 32);
+
+	if (unlikely((mt_load16(ip + 6) & RTE_BE16(0x3fff)) != 0 || total < 24))
+		return false;
+	if (unlikely(protocol != IPPROTO_TCP && protocol != IPPROTO_UDP))
+		return false;
+	facts->original_length = RTE_MAX(facts->inner_length, MT_ETHERNET_LENGTH + total);
+	mt_fast_direction(facts, source == outer_source, destination == outer_source);
+	facts->flow_hash = mt_hash_join(hash, mt_hash_endpoint4(hash, source, mt_load16(ip + 20)),
+		mt_hash_endpoint4(hash, destination, mt_load16(ip + 22)), protocol, facts->vni);
+	return true;
+}
+
+/* Inner IPv6 at `ip`. An IPv6 packet has no address in common with an IPv4 source: no direction. */
+static inline bool mt_fast_inner6(
+	const uint8_t *ip, const struct mt_hash_config *hash, struct mt_facts *facts)
+{
+	uint32_t length = rte_be_to_cpu_16(mt_load16(ip + 4));
+	uint8_t protocol = ip[6];
+
+	if (unlikely(facts->inner_length < MT_ETHERNET_LENGTH + 40 + 4 || length < 4))
+		return false;
+	if (unlikely(protocol != IPPROTO_TCP && protocol != IPPROTO_UDP))
+		return false;
+	/* A mapped address (::ffff:0:0/96) on the wire could look like the source. */
+	if (unlikely(mt_load64(ip + 8) == 0 || mt_load64(ip + 24) == 0))
+		return false;
+	facts->original_length = RTE_MAX(facts->inner_length, MT_ETHERNET_LENGTH + 40 + length);
+	facts->flow_hash = mt_hash_join(hash,
+		mt_hash_endpoint6(hash, mt_load64(ip + 8), mt_load64(ip + 16), mt_load16(ip + 40)),
+		mt_hash_endpoint6(hash, mt_load64(ip + 24), mt_load64(ip + 32), mt_load16(ip + 42)),
+		protocol, facts->vni);
+	return true;
+}
+
+/* Reads `length` contiguous bytes at `frame`. True: the frame is accepted, and `facts` is what
+ * mt_packet_decapsulate would say. False: not the common shape, `facts` means nothing. */
+static inline bool mt_packet_fast(const uint8_t *frame, uint32_t length,
+	const struct mt_tunnels *tunnels, struct mt_facts *facts)
+{
+	const uint8_t *inner = frame + MT_FAST_INNER;
+	uint32_t total;
+	uint32_t udp_length;
+	uint16_t ethertype;
+
+	if (unlikely(length < MT_FAST_MIN_LENGTH || tunnels->vxlan_count == 0))
+		return false;
+	/* Ethertype, version and header length in one load (RFC 791 section 3.1). */
+	if (unlikely((mt_load32(frame + 12) & RTE_BE32(0xffffff00)) != RTE_BE32(0x08004500)))
+		return false;
+	/* No fragment, UDP; time to live may be anything. */
+	if (unlikely((mt_load32(frame + 20) & RTE_BE32(0x3fff00ff)) != RTE_BE32(IPPROTO_UDP)))
+		return false;
+	total = rte_be_to_cpu_16(mt_load16(frame + MT_FAST_IP + 2));
+	udp_length = rte_be_to_cpu_16(mt_load16(frame + MT_FAST_UDP + 4));
+	/* Lengths that agree with each other and with what is there; padding behind is cut. */
+	if (unlikely(MT_FAST_IP + total > length || udp_length + 20 != total
+		    || total < MT_FAST_MIN_LENGTH - MT_FAST_IP))
+		return false;
+	if (unlikely(mt_load16(frame + MT_FAST_UDP + 2) != tunnels->vxlan_ports[0]))
+		return false;
+	if (unlikely((frame[MT_FAST_VXLAN] & 0x08) == 0)) /* the I bit, RFC 7348 section 5 */
+		return false;
+
+	facts->source = mt_address_from_ipv4(mt_load32(frame + MT_FAST_IP + 12));
+	facts->vni = rte_be_to_cpu_32(mt_load32(frame + MT_FAST_VXLAN + 4)) >> 8;
+	facts->strip = MT_FAST_INNER;
+	facts->inner_length = udp_length - 16;
+	facts->made_up_ethertype = 0;
+	facts->verdict = MT_VERDICT_ACCEPTED;
+	facts->tunnel = MT_TUNNEL_VXLAN;
+	facts->flags = 0;
+
+	ethertype = mt_load16(inner + 12);
+	if (likely(ethertype == RTE_BE16(0x0800) && inner[14] == 0x45)) {
+		if (!mt_fast_inner4(inner + 14, &tunnels->hash, facts))
+			return false;
+	} else if (ethertype == RTE_BE16(0x86dd) && inner[14] >> 4 == 6) {
+		if (!mt_fast_inner6(inner + 14, &tunnels->hash, facts))
+			return false;
+	} else {
+		return false;
+	}
+	if (unlikely(facts->original_length > facts->inner_length))
+		facts->flags |= MT_FLAG_TRUNCATED;
+	return true;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Flow hash: one 32-bit number per conversation, the same in both directions.
+ *
+ * Each endpoint (address and port) is hashed by itself with CRC32C, the two results are put in
+ * order, and hashed again with the protocol: so it is symmetric for IPv4, IPv6 and MAC pairs alike
+ * without comparing addresses. CRC32C rather than Toeplitz: it is one instruction per 8 bytes
+ * (SSE4.2, ARMv8; DPDK falls back to tables), while Toeplitz in software walks a key bit by bit and
+ * is only symmetric with a special key. CRC is linear, so a multiplication follows it that spreads
+ * its low entropy into the upper bits, which choose the queue. */
+#pragma once
+
+#include <stdint.h>
+
+#include <rte_hash_crc.h>
+
+/* Which fields of the inner frame make a flow. */
+enum mt_hash_fields {
+	MT_HASH_5_TUPLE, /* addresses, protocol, ports */
+	MT_HASH_2_TUPLE, /* the pair of addresses: all that two hosts say to each other */
+	MT_HASH_VNI,     /* the session only */
+};
+
+/* The choice of fields as masks, so that every choice takes the same straight path. */
+struct mt_hash_config {
+	uint64_t address; /* of each 8 bytes of an address */
+	uint16_t port;
+	uint16_t protocol;
+	uint32_t vni;
+};
+
+/* `include_vni`: also tell equal flows of different VNIs apart. */
+static inline struct mt_hash_config mt_hash_configure(enum mt_hash_fields fields, int include_vni)
+{
+	return (struct mt_hash_config){
+		.address = fields == MT_HASH_VNI ? 0 : UINT64_MAX,
+		.port = fields == MT_HASH_5_TUPLE ? UINT16_MAX : 0,
+		.protocol = fields == MT_HASH_5_TUPLE ? UINT16_MAX : 0,
+		.vni = fields == MT_HASH_VNI || include_vni ? UINT32_MAX : 0,
+	};
+}
+
+/* Hash of one endpoint with an IPv4 address. Address and port in network order as loaded. */
+static inline uint32_t mt_hash_endpoint4(
+	const struct mt_hash_config *config, uint32_t address, uint16_t port)
+{
+	uint64_t endpoint = (uint64_t)(port & config->port) << 32 | (address & config->address);
+
+	return rte_hash_crc_8byte(endpoint, 0x4d54u);
+}
+
+/* Hash of one endpoint with an IPv6 address in two halves, likewise. */
+static inline uint32_t mt_hash_endpoint6(
+	const struct mt_hash_config *config, uint64_t high, uint64_t low, uint16_t port)
+{
+	uint32_t hash;
+
+	hash = rte_hash_crc_8byte(high & config->address, 0x6d360000u | (port & config->port));
+	return rte_hash_crc_8byte(low & config->address, hash);
+}
+
+/* Hash of one MAC address, the 48 bits as a number. */
+static inline uint32_t mt_hash_endpoint_mac(const struct mt_hash_config *config, uint64_t mac)
+{
+	return rte_hash_crc_8byte(mac & config->address, 0x6d61u);
+}
+
+/* Joins two endpoints, in any order, with what both directions have in common: the protocol (of
+ * IP) or the ethertype, and the VNI. */
+static inline uint32_t mt_hash_join(const struct mt_hash_config *config, uint32_t a, uint32_t b,
+	uint16_t protocol, uint32_t vni)
+{
+	uint32_t low = a < b ? a : b;
+	uint32_t high = a < b ? b : a;
+	uint32_t salt = (protocol & config->protocol) ^ (vni & config->vni) << 8;
+	/* Masked here too: the endpoints of IPv4, IPv6 and MAC addresses have seeds of their own,
+	 * and all of a session is one flow when only the VNI counts. */
+	uint32_t hash = rte_hash_crc_8byte(((uint64_t)high << 32 | low) & config->address, salt);
+
+	hash *= 0x9e3779b1u;
+	return hash ^ hash >> 15;
+}
+
+/* The queue, 0..queues-1, of a flow hash: its upper bits, without a division. */
+static inline uint32_t mt_hash_queue(uint32_t hash, uint32_t queues)
+{
+	return (uint64_t)hash * queues >> 32;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Ethernet devices of DPDK: found, asked for what they can do, fitted and started. Used for the
+ * ports that receive mirror traffic and for outputs that send to a port. Control thread only. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <rte_ethdev.h>
+
+/* What is wanted; the device may get less. */
+struct mt_ethdev_request {
+	uint16_t rx_queues;
+	uint16_t tx_queues;
+	uint16_t rx_descriptors; /* per queue */
+	uint16_t tx_descriptors;
+	uint32_t mtu;       /* of a NIC; virtual devices keep theirs */
+	bool all_rx_queues; /* take every queue of a device whose string says how many it has */
+	struct rte_mempool *pool; /* for received packets */
+};
+
+/* What it got. */
+struct mt_ethdev {
+	uint16_t id; /* DPDK's port id */
+	uint16_t rx_queues;
+	uint16_t tx_queues;
+	uint16_t rx_descriptors;
+	uint32_t mtu;
+	uint64_t rss_types;    /* RTE_ETH_RSS_*, 0: the device does not spread */
+	bool multi_segment_tx; /* takes chained frames */
+	int numa_node;         /* -1: any */
+	char driver[32];
+};
+
+/* Finds the device, a PCI address or a vdev string with its arguments, and plugs it in where EAL
+ * has not done so. Returns 0 with id, driver and numa_node set, or -errno with what is wrong and
+ * what helps in `error`. */
+int mt_ethdev_probe(const char *device, struct mt_ethdev *ethdev, char *error, size_t error_size);
+
+/* Configures a probed device for the request, as far as its capabilities go, and starts it.
+ * Returns 0 with the rest of `ethdev` set, or -errno with `error`. */
+int mt_ethdev_start(struct mt_ethdev *ethdev, const struct mt_ethdev_request *request, char *error,
+	size_t error_size);
+
+/* Stops and closes it. */
+void mt_ethdev_stop(struct mt_ethdev *ethdev);

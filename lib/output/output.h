@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Outputs: where inner frames go. Each type is one file with one const table of operations.
+ *
+ * Every queue has one owner, a worker, and only it calls send() for that queue: so an output needs
+ * no locks where it has one device queue per queue. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_mbuf.h>
+
+#include "output/commit.h"
+
+enum {
+	MT_OUTPUT_MAX_QUEUES = 64,
+	MT_OUTPUT_MAX_NAME = 15,
+	MT_OUTPUT_MAX_ERROR = 160,
+};
+
+/* Why an output did not deliver a frame. X(SYMBOL, "name", "meaning") */
+#define MT_OUTPUT_DROPS(X)                                                                    \
+	X(FULL, "full", "The ring, device or interface had no room: its reader is too slow.") \
+	X(ERROR, "error", "The output is in an error state, or the write failed.")            \
+	X(TOO_LONG, "too_long", "The frame is longer than the output's MTU allows.")          \
+	X(STOPPED, "stopped", "Not taken by its reader before the daemon ended.")
+
+enum mt_output_drop {
+#define X(symbol, name, meaning) MT_OUTPUT_DROP_##symbol,
+	MT_OUTPUT_DROPS(X)
+#undef X
+		MT_OUTPUT_DROP_COUNT
+};
+
+const char *mt_output_drop_name(enum mt_output_drop reason);
+const char *mt_output_drop_meaning(enum mt_output_drop reason);
+
+struct mt_output_counts {
+	uint64_t offered;
+	uint64_t delivered; /* handed over, or set aside for that: see read() */
+	uint64_t delivered_bytes;
+	uint64_t drops[MT_OUTPUT_DROP_COUNT];
+};
+
+/* Writer: the worker that owns the queue (the control thread once the workers have ended).
+ * Readers: control. */
+struct mt_output_queue {
+	struct mt_commit commit;
+	struct mt_output_counts counts;
+} __rte_cache_aligned;
+
+enum mt_output_state {
+	MT_OUTPUT_UP,
+	MT_OUTPUT_ERROR,
+};
+
+/* What an output is made from. Strings are copied. */
+struct mt_output_settings {
+	const char *name;
+	const char *interface; /* tap */
+	const char *device;    /* port */
+	uint32_t mtu;          /* tap: bytes behind the Ethernet header */
+	uint32_t length;       /* ring: frames that one queue holds, a power of two */
+	uint16_t queues;
+	const uint16_t *queue_worker; /* [queues]: which worker owns the queue */
+	const int *queue_node;        /* [queues]: NUMA node of that worker */
+	bool shared;                  /* ring: consumers in other processes are possible */
+};
+
+struct mt_output {
+	const struct mt_output_ops *ops;
+	char name[MT_OUTPUT_MAX_NAME + 1];
+	uint16_t queues;
+	void *private; /* of the type */
+	/* Writer: whoever finds out, worker or control. Readers: all. */
+	_Atomic int state;       /* enum mt_output_state */
+	_Atomic uint64_t errors; /* times that it went into the error state */
+	/* The last error, in words; stays after it was mended. Writer and reader: control only. */
+	char error[MT_OUTPUT_MAX_ERROR];
+	struct mt_output_queue *per_queue; /* [queues] */
+};
+
+struct mt_output_ops {
+	const char *type; /* as in the configuration */
+
+	/* Opens the output; control thread, before the workers start. Returns 0, or -errno with
+	 * the reason and the remedy in output->error. */
+	int (*open)(struct mt_output *output, const struct mt_output_settings *settings);
+
+	/* Takes over one reference to each frame and counts each: bounded, never waits for a
+	 * reader. Worker that owns the queue. */
+	void (*send)(
+		struct mt_output *output, uint16_t queue, struct rte_mbuf **frames, uint16_t count);
+
+	/* What is left to do for a queue although no frame came. Worker that owns the queue; NULL:
+	 * nothing. */
+	void (*poll)(struct mt_output *output, uint16_t queue);
+
+	/* Looks after the output about ten times a second: finds and mends errors. Control thread;
+	 * NULL: nothing. */
+	void (*maintain)(struct mt_output *output);
+
+	/* Reads the counters of a queue in balance: offered = delivered + drops + in_flight, what
+	 * is in flight being counted, not guessed. Any thread; NULL: nothing is ever in flight. */
+	void (*read)(struct mt_output *output, uint16_t queue, struct mt_output_counts *counts,
+		uint64_t *in_flight);
+
+	/* Frees what is in flight, counted as stopped. Control thread, when the workers have ended;
+	 * NULL: nothing. */
+	void (*flush)(struct mt_output *output);
+
+	void (*close)(struct mt_output *output);
+};
+
+extern const struct mt_output_ops mt_output_tap;
+extern const struct mt_output_ops mt_output_ring;
+extern const struct mt_output_ops mt_output_port;
+
+/* Makes and opens an output. Returns NULL on failure, with one line in `error`. */
+struct mt_output *mt_output_create(const struct mt_output_ops *ops,
+	const struct mt_output_settings *settings, char *error, size_t error_size);
+
+void mt_output_destroy(struct mt_output *output);
+
+/* The counters of one queue, in balance. */
+void mt_output_read(struct mt_output *output, uint16_t queue, struct mt_output_counts *counts,
+	uint64_t *in_flight);
+
+/* Marks the output as being in error; from any thread. */
+static inline void mt_output_fail(struct mt_output *output)
+{
+	if (atomic_exchange_explicit(&output->state, MT_OUTPUT_ERROR, memory_order_relaxed)
+		== MT_OUTPUT_UP)
+		atomic_fetch_add_explicit(&output->errors, 1, memory_order_relaxed);
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Port: inner frames go out of another DPDK device: memif, vhost-user, a NIC, a capture file of
+ * net_pcap.
+ *
+ * Each queue has a transmit queue of its own where the device has that many. Where it has fewer,
+ * queues share one. It then has one sender, the worker that owns the lowest of these queues; other
+ * workers set their frames aside in a single-producer ring for it. So no worker takes a lock. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <rte_errno.h>
+#include <rte_malloc.h>
+#include <rte_ring.h>
+
+#include "output/ethdev.h"
+#include "output/output.h"
+
+enum {
+	TX_DESCRIPTORS = 1024,
+	ASIDE_LENGTH = 1024, /* frames that a queue may have set aside */
+	BURST = 64,
+	COPY_BUFFERS = 1023, /* for devices that take no chained frames */
+	COPY_LENGTH = 9216 + 14 + 8 + RTE_PKTMBUF_HEADROOM,
+	IDLE_BUFFERS = 511, /* for a receive queue that is never polled */
+};
+
+struct port_queue {
+	uint16_t tx_queue;
+	uint16_t home;          /* the queue whose owner sends for tx_queue */
+	struct rte_ring *aside; /* NULL: this queue's owner sends itself */
+	/* What became of frames that were set aside. Writer: the owner of `home`. */
+	struct mt_output_queue sent;
+};
+
+struct port_output {
+	struct mt_ethdev device;
+	struct rte_mempool *copies; /* NULL: the device takes chained frames */
+	struct rte_mempool *idle;
+	struct port_queue queues[MT_OUTPUT_MAX_QUEUES];
+};
+
+static void port_close(struct mt_output *output)
+{
+	struct port_output *port = output->private;
+
+	mt_ethdev_stop(&port->device);
+	for (uint16_t q = 0; q < output->queues; q++)
+		rte_ring_free(port->queues[q].aside);
+	rte_mempool_free(port->copies);
+	rte_mempool_free(port->idle);
+	rte_free(port);
+}
+
+static int share_tx_queues(struct mt_output *output, const struct mt_output_settings *settings)
+{
+	struct port_output *port = output->private;
+	char name[RTE_RING_NAMESIZE];
+
+	for (uint16_t q = 0; q < output->queues; q++) {
+		struct port_queue *queue = &port->queues[q];
+
+		queue->tx_queue = q % port->device.tx_queues;
+		queue->home = queue->tx_queue;
+		if (settings->queue_worker[q] == settings->queue_worker[queue->home])
+			continue;
+		snprintf(name, sizeof(name), "mt_aside_%.12s_%u", output->name, q);
+		queue->aside = rte_ring_create(name, ASIDE_LENGTH, settings->queue_node[q],
+			RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ);
+		if (queue->aside == NULL)
+			return -rte_errno;
+	}
+	return 0;
+}
+
+static int start_device(struct mt_output *output, const struct mt_output_settings *settings)
+{
+	struct port_output *port = output->private;
+	struct mt_ethdev_request request = {
+		.rx_queues = 1, /* memif and vhost count queue pairs */
+		.tx_queues = settings->queues,
+		.rx_descriptors = 256,
+		.tx_descriptors = TX_DESCRIPTORS,
+		.mtu = 9216,
+	};
+	char name[RTE_MEMPOOL_NAMESIZE];
+	int rc;
+
+	rc = mt_ethdev_probe(settings->device, &port->device, output->error, sizeof(output->error));
+	if (rc < 0)
+		return rc;
+	snprintf(name, sizeof(name), "mt_idle_%s", output->name);
+	port->idle = rte_pktmbuf_pool_create(
+		name, IDLE_BUFFERS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, port->device.numa_node);
+	if (port->idle == NULL)
+		return -rte_errno;
+	request.pool = port->idle;
+	rc = mt_ethdev_start(&port->device, &request, output->error, sizeof(output->error));
+	if (rc < 0)
+		return rc;
+	if (port->device.tx_queues == 0) {
+		snprintf(output->error, sizeof(output->error),
+			"device \"%s\" can't send; give it a transmit side", settings->device);
+		return -ENOTSUP;
+	}
+	if (port->device.multi_segment_tx)
+		return 0;
+	snprintf(name, sizeof(name), "mt_copies_%s", output->name);
+	port->copies = rte_pktmbuf_pool_create(
+		name, COPY_BUFFERS, 0, 0, COPY_LENGTH, port->device.numa_node);
+	return port->copies == NULL ? -rte_errno : 0;
+}
+
+static int port_open(struct mt_output *output, const struct mt_output_settings *settings)
+{
+	struct port_output *port =
+		rte_zmalloc("mt_output_port", sizeof(*port), RTE_CACHE_LINE_SIZE);
+	int rc;
+
+	if (port == NULL)
+		return -ENOMEM;
+	output->private = port;
+	rc = start_device(output, settings);
+	if (rc == 0)
+		rc = share_tx_queues(output, settings);
+	if (rc < 0)
+		port_close(output);
+	return rc;
+}
+
+/* One segment where the device can't take more. Takes over `frame`; NULL: no buffer left. */
+static struct rte_mbuf *unchain(struct port_output *port, struct rte_mbuf *frame)
+{
+	struct rte_mbuf *copy = rte_pktmbuf_copy(frame, port->copies, 0, UINT32_MAX);
+
+	rte_pktmbuf_free(frame);
+	return copy;
+}
+
+/* Sends what the device takes, frees the rest. Returns the number sent; adds up their bytes. */
+static uint16_t transmit(struct port_output *port, uint16_t tx_queue, struct rte_mbuf **frames,
+	uint16_t count, uint64_t *bytes)
+{
+	struct rte_mbuf *burst[BURST];
+	uint32_t lengths[BURST];
+	uint16_t ready = 0;
+	uint16_t sent;
+
+	for (uint16_t i = 0; i < count; i++) {
+		struct rte_mbuf *frame = frames[i];
+
+		if (unlikely(frame->nb_segs > 1 && port->copies != NULL))
+			frame = unchain(port, frame);
+		if (unlikely(frame == NULL))
+			continue;
+		lengths[ready] = frame->pkt_len;
+		burst[ready++] = frame;
+	}
+	sent = rte_eth_tx_burst(port->device.id, tx_queue, burst, ready);
+	for (uint16_t i = 0; i < sent; i++)
+		*bytes += lengths[i];
+	if (sent < ready)
+		rte_pktmbuf_free_bulk(&burst[sent], ready - sent);
+	return sent;
+}
+
+static void count_sent(struct mt_output_queue *queue, uint16_t offered, uint16_t count,
+	uint16_t sent, uint64_t bytes)
+{
+	mt_commit_begin(&queue->commit);
+	mt_count(&queue->counts.offered, offered);
+	mt_count(&queue->counts.delivered, sent);
+	mt_count(&queue->counts.delivered_bytes, bytes);
+	if (sent < count)
+		mt_count(&queue->counts.drops[MT_OUTPUT_DROP_FULL], count - sent);
+	mt_commit_end(&queue->commit);
+}
+
+static void set_aside(struct port_queue *queue, struct mt_output_queue *q, struct rte_mbuf **frames,
+	uint16_t count)
+{
+	unsigned set;
+
+	/* Within the commit, so that the sender is never seen to be ahead. */
+	mt_commit_begin(&q->commit);
+	set = rte_ring_enqueue_burst(queue->aside, (void **)frames, count, NULL);
+	mt_count(&q->counts.offered, count);
+	mt_count(&q->counts.delivered, set);
+	if (set < count)
+		mt_count(&q->counts.drops[MT_OUTPUT_DROP_FULL], count - set);
+	mt_commit_end(&q->commit);
+	if (set < count)
+		rte_pktmbuf_free_bulk(&frames[set], count - set);
+}
+
+static void port_send(
+	struct mt_output *output, uint16_t queue, struct rte_mbuf **frames, uint16_t count)
+{
+	struct port_output *port = output->private;
+	struct port_queue *from = &port->queues[queue];
+
+	if (from->aside != NULL) {
+		set_aside(from, &output->per_queue[queue], frames, count);
+		return;
+	}
+	while (count > 0) {
+		uint16_t n = RTE_MIN(count, BURST);
+		uint64_t bytes = 0;
+		uint16_t sent = transmit(port, from->tx_queue, frames, n, &bytes);
+
+		count_sent(&output->per_queue[queue], n, n, sent, bytes);
+		frames += n;
+		count -= n;
+	}
+}
+
+/* One burst that another queue's owner set aside. Returns how many frames it had. */
+static uint16_t send_aside(struct port_output *port, struct port_queue *from)
+{
+	struct rte_mbuf *frames[BURST];
+	uint16_t n = rte_ring_dequeue_burst(from->aside, (void **)frames, BURST, NULL);
+	uint64_t bytes = 0;
+
+	if (n > 0) {
+		uint16_t sent = transmit(port, from->tx_queue, frames, n, &bytes);
+
+		count_sent(&from->sent, 0, n, sent, bytes);
+	}
+	return n;
+}
+
+static void port_poll(struct mt_output *output, uint16_t queue)
+{
+	struct port_output *port = output->private;
+
+	if (queue >= port->device.tx_queues)
+		return; /* never a home */
+	for (uint16_t q = queue + port->device.tx_queues; q < output->queues;
+		q += port->device.tx_queues) {
+		if (port->queues[q].aside != NULL)
+			send_aside(port, &port->queues[q]);
+	}
+}
+
+static void port_read(struct mt_output *output, uint16_t queue, struct mt_output_counts *counts,
+	uint64_t *in_flight)
+{
+	struct port_output *port = output->private;
+	struct port_queue *from = &port->queues[queue];
+	struct mt_output_queue *q = &output->per_queue[queue];
+	struct mt_output_counts sent = {0};
+
+	/* What was sent first, then what was set aside, so that the difference is not negative. */
+	if (from->aside != NULL)
+		mt_commit_read(&from->sent.commit, (uint64_t *)&sent,
+			(const uint64_t *)&from->sent.counts, sizeof(sent));
+	mt_commit_read(
+		&q->commit, (uint64_t *)counts, (const uint64_t *)&q->counts, sizeof(*counts));
+	if (from->aside == NULL)
+		return;
+	*in_flight = counts->delivered - sent.delivered;
+	for (unsigned r = 0; r < MT_OUTPUT_DROP_COUNT; r++) {
+		*in_flight -= sent.drops[r];
+		counts->drops[r] += sent.drops[r];
+	}
+	counts->delivered = sent.delivered;
+	counts->delivered_bytes = sent.delivered_bytes;
+}
+
+static void port_flush(struct mt_output *output)
+{
+	struct port_output *port = output->private;
+
+	for (uint16_t q = 0; q < output->queues; q++) {
+		while (port->queues[q].aside != NULL && send_aside(port, &port->queues[q]) > 0)
+			continue;
+	}
+}
+
+static void port_maintain(struct mt_output *output)
+{
+	struct port_output *port = output->private;
+	struct rte_eth_link link;
+
+	if (rte_eth_link_get_nowait(port->device.id, &link) < 0)
+		return;
+	if (link.link_status == RTE_ETH_LINK_UP) {
+		atomic_store_explicit(&output->state, MT_OUTPUT_UP, memory_order_relaxed);
+		return;
+	}
+	snprintf(output->error, sizeof(output->error),
+		"link of driver %s is down; is its peer connected?", port->device.driver);
+	mt_output_fail(output);
+}
+
+const struct mt_output_ops mt_output_port = {
+	.type = "port",
+	.open = port_open,
+	.send = port_send,
+	.poll = port_poll,
+	.maintain = port_maintain,
+	.read = port_read,
+	.flush = port_flush,
+	.close = port_close,
+};

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A batch: the packets of one receive burst on their way through the stages. */
+#pragma once
+
+#include <stdint.h>
+#include <string.h>
+
+#include <rte_mbuf.h>
+
+#include "packet/verdict.h"
+
+enum {
+	MT_BURST = 32, /* packets that one poll takes at most */
+};
+
+/* A stage keeps the survivors in `frames`, in order; the others it gives a verdict and moves to
+ * `dropped`, or to `host`. On the worker's stack or in its memory; only the worker touches it. */
+struct mt_batch {
+	struct rte_mbuf *frames[MT_BURST];
+	struct rte_mbuf *dropped[MT_BURST];
+	struct rte_mbuf *host[MT_BURST];
+	uint16_t count;
+	uint16_t dropped_count;
+	uint16_t host_count;
+	uint16_t verdicts[MT_VERDICT_COUNT]; /* given to those that did not survive */
+	uint64_t time_ns;                    /* when it was received */
+};
+
+static inline void mt_batch_drop(
+	struct mt_batch *batch, struct rte_mbuf *frame, enum mt_verdict verdict)
+{
+	batch->verdicts[verdict]++;
+	if (verdict == MT_VERDICT_HOST)
+		batch->host[batch->host_count++] = frame;
+	else
+		batch->dropped[batch->dropped_count++] = frame;
+}

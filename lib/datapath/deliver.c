@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "datapath/stages.h"
+#include "datapath/worker.h"
+#include "output/output.h"
+
+void mt_stage_deliver(
+	struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames, uint16_t count)
+{
+	const struct mt_snapshot *snapshot = worker->snapshot;
+	const uint16_t outputs = snapshot->outputs_count;
+	struct mt_queue_counters *counters = &worker->datapath->queues[queue]->counters;
+	uint64_t bytes = 0;
+
+	for (uint16_t i = 0; i < count; i++)
+		bytes += frames[i]->pkt_len;
+	mt_commit_begin(&counters->commit);
+	mt_count(&counters->counts.accepted, count);
+	mt_count(&counters->counts.accepted_bytes, bytes);
+	mt_commit_end(&counters->commit);
+
+	if (outputs == 0) {
+		rte_pktmbuf_free_bulk(frames, count);
+		return;
+	}
+	/* One reference for each output, no copies. */
+	for (uint16_t i = 0; outputs > 1 && i < count; i++)
+		rte_pktmbuf_refcnt_update(frames[i], outputs - 1);
+	for (uint16_t o = 0; o < outputs; o++)
+		snapshot->outputs[o]->ops->send(snapshot->outputs[o], queue, frames, count);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Snapshot: what the workers read of the configuration. Made whole by the control thread before
+ * it is given to them, and never changed after. */
+#pragma once
+
+#include <stdint.h>
+
+#include "packet/facts.h"
+
+struct mt_output;
+
+enum {
+	MT_SNAPSHOT_MAX_OUTPUTS = 16,
+};
+
+struct mt_snapshot {
+	struct mt_tunnels tunnels; /* which ports carry mirror traffic, and how it is hashed */
+	uint16_t queues;
+	uint16_t outputs_count;
+	struct mt_output *outputs[MT_SNAPSHOT_MAX_OUTPUTS];
+};

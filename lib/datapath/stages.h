@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The stages in the order in which a packet meets them. Each is one file with one burst function,
+ * and none knows the next: worker.c puts them together. */
+#pragma once
+
+#include "datapath/batch.h"
+#include "datapath/snapshot.h"
+
+struct mt_worker;
+
+/* decapsulate.c: outer, tunnel and inner; what stays in the batch is the inner frames, each with
+ * its frame info and flow hash. */
+void mt_stage_decapsulate(const struct mt_snapshot *snapshot, struct mt_batch *batch);
+
+/* host.c: what is not mirror traffic, to the host interface of the port it came from. */
+void mt_stage_host(struct mt_batch *batch);
+
+/* spread.c: each frame to its flow's queue. Frames of queues that the worker itself owns it hands
+ * to mt_stage_deliver at once, the others to the owners' rings. Empties the batch. */
+void mt_stage_spread(struct mt_worker *worker, struct mt_batch *batch);
+
+/* deliver.c: `count` frames of one queue, by its owner, to all outputs. */
+void mt_stage_deliver(
+	struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames, uint16_t count);

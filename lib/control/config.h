@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The configuration file, mirrortap.yaml: read by libcyaml, then checked. docs/configuration.md
+ * describes every key. Nothing here touches DPDK, the network or the machine. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "packet/facts.h"
+
+enum {
+	MT_MAX_PORTS = 16,
+	MT_MAX_OUTPUTS = 16,
+	MT_MAX_QUEUES = 64,
+	MT_MAX_NAME = 15, /* of ports and outputs, so that they can name kernel interfaces too */
+};
+
+#define MT_DEFAULT_CONFIG "/etc/mirrortap/mirrortap.yaml"
+#define MT_DEFAULT_SOCKET "/run/mirrortap/control.sock"
+
+struct mt_config_hash {
+	enum mt_hash_fields fields;
+	bool include_vni;
+};
+
+struct mt_config_dataplane {
+	char *lcores;         /* EAL's --lcores syntax; the first controls, the others work */
+	char *receive_lcores; /* ids like "1,2" or "1-2"; NULL: every worker receives */
+	char *queue_lcores;   /* likewise; NULL: every worker owns queues */
+	uint32_t queues;
+	uint32_t queue_length; /* packets that the ring to a queue's owner holds; power of two */
+	struct mt_config_hash hash;
+	char **eal; /* further EAL arguments, as written */
+	unsigned eal_count;
+};
+
+struct mt_config_port {
+	char *name;
+	char *device;          /* PCI address, or vdev string with its arguments */
+	char *host_interface;  /* NULL: none */
+	uint32_t buffer_bytes; /* room for packet data in one mbuf; 0: chosen by device */
+	uint32_t descriptors;  /* receive descriptors per queue */
+};
+
+struct mt_config_tunnels {
+	uint16_t *vxlan_ports; /* host order */
+	unsigned vxlan_ports_count;
+	uint16_t *geneve_ports;
+	unsigned geneve_ports_count;
+};
+
+enum mt_output_type {
+	MT_OUTPUT_TAP,
+	MT_OUTPUT_RING,
+	MT_OUTPUT_PORT,
+};
+
+struct mt_config_output {
+	char *name;
+	enum mt_output_type type;
+	char *interface; /* tap: the netdev's name; NULL: the output's name */
+	char *device;    /* port: as ports[].device */
+	uint32_t mtu;    /* tap: of the netdev; default 9216 */
+	uint32_t length; /* ring: frames that one queue's ring holds; power of two */
+};
+
+struct mt_config_http {
+	char **listen; /* "ADDRESS:PORT", "[V6]:PORT" */
+	unsigned listen_count;
+	char *control_socket;
+};
+
+struct mt_config {
+	char *path; /* the file, as messages name it */
+	struct mt_config_dataplane dataplane;
+	struct mt_config_port *ports;
+	unsigned ports_count;
+	struct mt_config_tunnels tunnels;
+	struct mt_config_output *outputs;
+	unsigned outputs_count;
+	struct mt_config_http http;
+};
+
+/* Reads and checks `path`. On success returns 0 and a configuration with every default filled in,
+ * to be given to mt_config_free(). On failure returns -errno (-EINVAL for content) and writes one
+ * line without newline into `error`: "FILE:LINE: what is wrong, what is allowed". */
+int mt_config_load(const char *path, struct mt_config **config, char *error, size_t error_size);
+
+void mt_config_free(struct mt_config *config);
+
+/* Tunnels and hash settings in the form that the packet room takes. */
+void mt_config_tunnels(const struct mt_config *config, struct mt_tunnels *tunnels);

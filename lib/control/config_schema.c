@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/config_schema.h"
+
+#include <string.h>
+
+#include "control/config_lines.h"
+
+enum {
+	OPTIONAL_TEXT = CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER,
+	OPTIONAL_LIST = CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER,
+	MAX_LISTEN = 8,
+	MAX_EAL = 64,
+};
+
+/* Strict enumerations instead of CYAML_BOOL: that takes any word but a few for true. */
+static const cyaml_strval_t booleans[] = {{"false", false}, {"true", true}};
+
+static const cyaml_strval_t hash_fields[] = {
+	{"5-tuple", MT_HASH_5_TUPLE},
+	{"2-tuple", MT_HASH_2_TUPLE},
+	{"vni", MT_HASH_VNI},
+};
+
+static const cyaml_strval_t output_types[] = {
+	{"tap", MT_OUTPUT_TAP},
+	{"ring", MT_OUTPUT_RING},
+	{"port", MT_OUTPUT_PORT},
+	{"pcapng", MT_CONFIG_NOT_SUPPORTED},
+};
+
+static const cyaml_strval_t unknown_policies[] = {{"accept", 0}, {"drop", MT_CONFIG_NOT_SUPPORTED}};
+
+static const cyaml_schema_value_t text_entry = {
+	CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 1, CYAML_UNLIMITED),
+};
+
+static const cyaml_schema_value_t udp_port_entry = {
+	CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, uint16_t),
+};
+
+#define TEXT(key, flags, type, member) \
+	CYAML_FIELD_STRING_PTR(key, flags, type, member, 1, CYAML_UNLIMITED)
+#define CHOICE(key, flags, type, member, choices) \
+	CYAML_FIELD_ENUM(                         \
+		key, (flags) | CYAML_FLAG_STRICT, type, member, choices, CYAML_ARRAY_LEN(choices))
+
+static const cyaml_schema_field_t hash_keys[] = {
+	CHOICE("fields", CYAML_FLAG_OPTIONAL, struct mt_config_hash, fields, hash_fields),
+	CHOICE("include_vni", CYAML_FLAG_OPTIONAL, struct mt_config_hash, include_vni, booleans),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t dataplane_keys[] = {
+	TEXT("lcores", CYAML_FLAG_POINTER, struct mt_config_dataplane, lcores),
+	TEXT("receive_lcores", OPTIONAL_TEXT, struct mt_config_dataplane, receive_lcores),
+	TEXT("queue_lcores", OPTIONAL_TEXT, struct mt_config_dataplane, queue_lcores),
+	CYAML_FIELD_UINT("queues", CYAML_FLAG_OPTIONAL, struct mt_config_dataplane, queues),
+	CYAML_FIELD_UINT(
+		"queue_length", CYAML_FLAG_OPTIONAL, struct mt_config_dataplane, queue_length),
+	CYAML_FIELD_MAPPING(
+		"hash", CYAML_FLAG_OPTIONAL, struct mt_config_dataplane, hash, hash_keys),
+	CYAML_FIELD_SEQUENCE(
+		"eal", OPTIONAL_LIST, struct mt_config_dataplane, eal, &text_entry, 0, MAX_EAL),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t port_keys[] = {
+	TEXT("name", CYAML_FLAG_POINTER, struct mt_config_port, name),
+	TEXT("device", CYAML_FLAG_POINTER, struct mt_config_port, device),
+	TEXT("host_interface", OPTIONAL_TEXT, struct mt_config_port, host_interface),
+	CYAML_FIELD_UINT("buffer_bytes", CYAML_FLAG_OPTIONAL, struct mt_config_port, buffer_bytes),
+	CYAML_FIELD_UINT("descriptors", CYAML_FLAG_OPTIONAL, struct mt_config_port, descriptors),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t port_entry = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct mt_config_port, port_keys),
+};
+
+static const cyaml_schema_field_t tunnels_keys[] = {
+	CYAML_FIELD_SEQUENCE("vxlan_ports", OPTIONAL_LIST, struct mt_config_tunnels, vxlan_ports,
+		&udp_port_entry, 0, MT_MAX_TUNNEL_PORTS),
+	CYAML_FIELD_SEQUENCE("geneve_ports", OPTIONAL_LIST, struct mt_config_tunnels, geneve_ports,
+		&udp_port_entry, 0, MT_MAX_TUNNEL_PORTS),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t sessions_keys[] = {
+	CHOICE("unknown", CYAML_FLAG_OPTIONAL, struct mt_config_file, unknown_sessions,
+		unknown_policies),
+	CYAML_FIELD_IGNORE("list", CYAML_FLAG_OPTIONAL),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t output_keys[] = {
+	TEXT("name", CYAML_FLAG_POINTER, struct mt_config_output, name),
+	CHOICE("type", CYAML_FLAG_DEFAULT, struct mt_config_output, type, output_types),
+	TEXT("interface", OPTIONAL_TEXT, struct mt_config_output, interface),
+	TEXT("device", OPTIONAL_TEXT, struct mt_config_output, device),
+	CYAML_FIELD_UINT("mtu", CYAML_FLAG_OPTIONAL, struct mt_config_output, mtu),
+	CYAML_FIELD_UINT("length", CYAML_FLAG_OPTIONAL, struct mt_config_output, length),
+	CYAML_FIELD_IGNORE("directory", CYAML_FLAG_OPTIONAL),
+	CYAML_FIELD_IGNORE("rotate_bytes", CYAML_FLAG_OPTIONAL),
+	CYAML_FIELD_IGNORE("rotate_seconds", CYAML_FLAG_OPTIONAL),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t output_entry = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct mt_config_output, output_keys),
+};
+
+static const cyaml_schema_field_t http_keys[] = {
+	CYAML_FIELD_SEQUENCE(
+		"listen", OPTIONAL_LIST, struct mt_config_http, listen, &text_entry, 0, MAX_LISTEN),
+	TEXT("control_socket", OPTIONAL_TEXT, struct mt_config_http, control_socket),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t file_keys[] = {
+	CYAML_FIELD_MAPPING("dataplane", CYAML_FLAG_DEFAULT, struct mt_config_file,
+		config.dataplane, dataplane_keys),
+	CYAML_FIELD_SEQUENCE("ports", CYAML_FLAG_POINTER, struct mt_config_file, config.ports,
+		&port_entry, 1, MT_MAX_PORTS),
+	CYAML_FIELD_MAPPING("tunnels", CYAML_FLAG_OPTIONAL, struct mt_config_file, config.tunnels,
+		tunnels_keys),
+	/* No member of its own: its one key goes into struct mt_config_file itself. */
+	{
+		.key = "sessions",
+		.value = {CYAML_VALUE_MAPPING(
+			CYAML_FLAG_OPTIONAL, struct mt_config_file, sessions_keys)},
+	},
+	CYAML_FIELD_IGNORE("filters", CYAML_FLAG_OPTIONAL),
+	CYAML_FIELD_SEQUENCE("outputs", OPTIONAL_LIST, struct mt_config_file, config.outputs,
+		&output_entry, 0, MT_MAX_OUTPUTS),
+	CYAML_FIELD_MAPPING(
+		"http", CYAML_FLAG_OPTIONAL, struct mt_config_file, config.http, http_keys),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t file_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct mt_config_file, file_keys),
+};
+
+/* Help and, for numbers, the range; indices are left out of the path. */
+struct rule {
+	const char *path;
+	const char *help;
+	struct mt_config_range range;
+};
+
+static const struct rule rules[] = {
+	{.path = "dataplane", .help = "a mapping with at least lcores"},
+	{.path = "dataplane.lcores",
+		.help = "EAL's --lcores syntax in quotes, e.g. \"0-3\" or \"0@0,1@1\""},
+	{.path = "dataplane.receive_lcores",
+		.help = "lcore ids in quotes, e.g. \"1,2\" or \"1-2\""},
+	{.path = "dataplane.queue_lcores", .help = "lcore ids in quotes, e.g. \"1,2\" or \"1-2\""},
+	{.path = "dataplane.queues",
+		.help = "a number from 1 to 64",
+		.range = {1, MT_MAX_QUEUES, false}},
+	{.path = "dataplane.queue_length",
+		.help = "a power of two from 64 to 65536",
+		.range = {64, 65536, true}},
+	{.path = "dataplane.hash", .help = "a mapping with fields and include_vni"},
+	{.path = "dataplane.hash.fields", .help = "5-tuple, 2-tuple, vni"},
+	{.path = "dataplane.hash.include_vni", .help = "false, true"},
+	{.path = "dataplane.eal", .help = "a list of EAL arguments"},
+	{.path = "dataplane.eal[]", .help = "an EAL argument"},
+	{.path = "ports", .help = "a list of ports, at least one"},
+	{.path = "ports[]", .help = "a mapping with at least name and device"},
+	{.path = "ports[].name", .help = "1 to 15 of A-Z a-z 0-9 _ -"},
+	{.path = "ports[].device", .help = "a PCI address or a vdev string"},
+	{.path = "ports[].host_interface", .help = "the name of a kernel interface"},
+	{.path = "ports[].buffer_bytes",
+		.help = "a number from 256 to 65344",
+		.range = {256, 65344, false}},
+	{.path = "ports[].descriptors",
+		.help = "a number from 64 to 32768",
+		.range = {64, 32768, false}},
+	{.path = "tunnels", .help = "a mapping with vxlan_ports and geneve_ports"},
+	{.path = "tunnels.vxlan_ports", .help = "a list of at most 8 UDP ports"},
+	{.path = "tunnels.vxlan_ports[]",
+		.help = "a UDP port from 1 to 65535",
+		.range = {1, 65535, false}},
+	{.path = "tunnels.geneve_ports", .help = "a list of at most 8 UDP ports"},
+	{.path = "tunnels.geneve_ports[]",
+		.help = "a UDP port from 1 to 65535",
+		.range = {1, 65535, false}},
+	{.path = "sessions", .help = "a mapping with unknown"},
+	{.path = "sessions.unknown", .help = "accept"},
+	{.path = "outputs", .help = "a list of outputs"},
+	{.path = "outputs[]", .help = "a mapping with at least name and type"},
+	{.path = "outputs[].name", .help = "1 to 15 of A-Z a-z 0-9 _ -"},
+	{.path = "outputs[].type", .help = "tap, ring, port"},
+	{.path = "outputs[].interface", .help = "the name of a kernel interface"},
+	{.path = "outputs[].device", .help = "a PCI address or a vdev string"},
+	{.path = "outputs[].mtu", .help = "a number from 68 to 65521", .range = {68, 65521, false}},
+	{.path = "outputs[].length",
+		.help = "a power of two from 64 to 1048576",
+		.range = {64, 1048576, true}},
+	{.path = "http", .help = "a mapping with listen and control_socket"},
+	{.path = "http.listen", .help = "a list of at most 8 addresses"},
+	{.path = "http.listen[]", .help = "ADDRESS:PORT or [ADDRESS]:PORT"},
+	{.path = "http.control_socket", .help = "an absolute path"},
+};
+
+static const struct rule *find_rule(const char *path)
+{
+	static const struct rule none = {"", "see docs/configuration.md", {0, UINT32_MAX, false}};
+	char pattern[MT_CONFIG_MAX_PATH];
+	size_t used = 0;
+
+	for (; *path != '\0' && used < sizeof(pattern) - 1; path++)
+		if (*path < '0' || *path > '9')
+			pattern[used++] = *path;
+	pattern[used] = '\0';
+	for (size_t i = 0; i < CYAML_ARRAY_LEN(rules); i++)
+		if (strcmp(rules[i].path, pattern) == 0)
+			return &rules[i];
+	return &none;
+}
+
+const char *mt_config_schema_help(const char *path)
+{
+	return find_rule(path)->help;
+}
+
+const cyaml_schema_value_t *mt_config_schema(void)
+{
+	return &file_schema;
+}
+
+struct mt_config_range mt_config_schema_range(const char *path)
+{
+	return find_rule(path)->range;
+}

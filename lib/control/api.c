@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/api.h"
+
+#include <unistd.h>
+
+#include <rte_ether.h>
+
+#include "version.h"
+
+static json_t *count(uint64_t n)
+{
+	return json_integer((json_int_t)n);
+}
+
+static json_t *output_drops(const uint64_t drops[MT_OUTPUT_DROP_COUNT])
+{
+	json_t *object = json_object();
+
+	for (unsigned r = 0; r < MT_OUTPUT_DROP_COUNT; r++)
+		json_object_set_new(object, mt_output_drop_name(r), count(drops[r]));
+	return object;
+}
+
+json_t *mt_api_ledger_document(const struct mt_ledger *ledger)
+{
+	json_t *drops = json_object();
+	json_t *outputs = json_object();
+
+	for (unsigned v = MT_VERDICT_HOST + 1; v < MT_VERDICT_COUNT; v++)
+		json_object_set_new(drops, mt_verdict_name(v), count(ledger->drops[v]));
+	for (unsigned o = 0; o < ledger->outputs_count; o++) {
+		const struct mt_ledger_output *output = &ledger->outputs[o];
+
+		json_object_set_new(outputs, output->name,
+			json_pack("{s:o, s:o, s:o, s:o}", "offered", count(output->offered),
+				"delivered", count(output->delivered), "in_flight",
+				count(output->in_flight), "drops", output_drops(output->drops)));
+	}
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "received", count(ledger->received),
+		"host", count(ledger->host), "accepted", count(ledger->accepted), "in_flight",
+		count(ledger->in_flight), "drops", drops, "outputs", outputs, "balanced",
+		ledger->balanced);
+}
+
+json_t *mt_api_ledger(struct mt_daemon *daemon)
+{
+	struct mt_ledger ledger;
+
+	mt_ledger_read(&daemon->datapath, &daemon->snapshot, &ledger);
+	return mt_api_ledger_document(&ledger);
+}
+
+static json_t *worker_status(struct mt_daemon *daemon, unsigned index)
+{
+	const struct mt_plan_worker *plan = &daemon->plan->workers[index];
+	struct mt_worker *worker = daemon->datapath.workers[index];
+	json_t *receive_queues = json_array();
+	json_t *queues = json_array();
+
+	for (unsigned r = 0; r < worker->rx_count; r++)
+		json_array_append_new(receive_queues,
+			json_sprintf("%s/%u", daemon->ports[worker->rx[r].port].config->name,
+				worker->rx[r].queue_id));
+	for (unsigned q = 0; q < worker->owned_count; q++)
+		json_array_append_new(queues, json_integer(worker->owned[q]));
+	return json_pack("{s:i, s:i, s:i, s:b, s:b, s:o, s:o, s:o}", "lcore", (int)plan->lcore,
+		"cpu", plan->cpu, "numa_node", plan->numa_node, "receives", plan->receives, "owns",
+		plan->owns, "receive_queues", receive_queues, "queues", queues, "loops",
+		count(atomic_load_explicit(&worker->heartbeat, memory_order_relaxed)));
+}
+
+json_t *mt_api_status(struct mt_daemon *daemon)
+{
+	json_t *workers = json_array();
+	struct timespec now;
+	bool draining;
+
+	for (unsigned w = 0; w < daemon->datapath.workers_count; w++)
+		json_array_append_new(workers, worker_status(daemon, w));
+	pthread_mutex_lock(&daemon->lock);
+	draining = daemon->state == MT_DAEMON_DRAINING;
+	pthread_mutex_unlock(&daemon->lock);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return json_pack("{s:s, s:i, s:s, s:o, s:s, s:s, s:b, s:i, s:i, s:o}", "version",
+		MT_VERSION, "pid", (int)getpid(), "state", draining ? "draining" : "running",
+		"uptime_seconds", count((uint64_t)(now.tv_sec - daemon->started)), "config",
+		daemon->config->path, "file_prefix", daemon->eal.file_prefix, "consumers",
+		daemon->eal.consumers, "control_lcore", (int)daemon->plan->control_lcore,
+		"control_cpu", daemon->plan->control_cpu, "workers", workers);
+}
+
+json_t *mt_api_queues(struct mt_daemon *daemon)
+{
+	json_t *queues = json_array();
+
+	for (uint16_t q = 0; q < daemon->datapath.queues_count; q++) {
+		struct mt_queue *queue = daemon->datapath.queues[q];
+		struct mt_queue_counts counts;
+		uint64_t full = 0;
+
+		mt_commit_read(&queue->counters.commit, (uint64_t *)&counts,
+			(const uint64_t *)&queue->counters.counts, sizeof(counts));
+		for (uint16_t w = 0; w < daemon->datapath.workers_count; w++)
+			full += mt_counter(&daemon->datapath.workers[w]->full.full[q]);
+		json_array_append_new(queues,
+			json_pack("{s:i, s:i, s:o, s:o, s:o, s:i, s:i}", "queue", (int)q, "lcore",
+				(int)daemon->plan->workers[queue->owner].lcore, "packets",
+				count(counts.accepted), "bytes", count(counts.accepted_bytes),
+				"full", count(full), "depth",
+				queue->ring == NULL ? 0 : (int)rte_ring_count(queue->ring),
+				"length",
+				queue->ring == NULL ? 0 : (int)rte_ring_get_capacity(queue->ring)));
+	}
+	return json_pack("{s:o}", "queues", queues);
+}
+
+static void add_counts(struct mt_output_counts *sum, const struct mt_output_counts *counts)
+{
+	sum->offered += counts->offered;
+	sum->delivered += counts->delivered;
+	sum->delivered_bytes += counts->delivered_bytes;
+	for (unsigned r = 0; r < MT_OUTPUT_DROP_COUNT; r++)
+		sum->drops[r] += counts->drops[r];
+}
+
+static json_t *output_counts(const struct mt_output_counts *counts, uint64_t in_flight)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "offered", count(counts->offered),
+		"delivered", count(counts->delivered), "delivered_bytes",
+		count(counts->delivered_bytes), "in_flight", count(in_flight), "drops",
+		output_drops(counts->drops));
+}
+
+static json_t *output_document(struct mt_daemon *daemon, struct mt_output *output)
+{
+	struct mt_output_counts sum = {0};
+	uint64_t sum_in_flight = 0;
+	json_t *queues = json_array();
+	json_t *document;
+	bool failed;
+
+	for (uint16_t q = 0; q < output->queues; q++) {
+		struct mt_output_counts counts;
+		uint64_t in_flight;
+		json_t *queue;
+
+		mt_output_read(output, q, &counts, &in_flight);
+		add_counts(&sum, &counts);
+		sum_in_flight += in_flight;
+		queue = output_counts(&counts, in_flight);
+		json_object_set_new(queue, "queue", json_integer(q));
+		json_array_append_new(queues, queue);
+	}
+	document = output_counts(&sum, sum_in_flight);
+	pthread_mutex_lock(&daemon->lock);
+	failed = atomic_load_explicit(&output->state, memory_order_relaxed) == MT_OUTPUT_ERROR;
+	json_object_set_new(document, "error", failed ? json_string(output->error) : json_null());
+	json_object_set_new(document, "last_error",
+		output->error[0] != '\0' ? json_string(output->error) : json_null());
+	pthread_mutex_unlock(&daemon->lock);
+	json_object_set_new(document, "name", json_string(output->name));
+	json_object_set_new(document, "type", json_string(output->ops->type));
+	json_object_set_new(document, "state", json_string(failed ? "error" : "up"));
+	json_object_set_new(document, "errors",
+		count(atomic_load_explicit(&output->errors, memory_order_relaxed)));
+	json_object_set_new(document, "queues", queues);
+	return document;
+}
+
+json_t *mt_api_outputs(struct mt_daemon *daemon)
+{
+	json_t *outputs = json_array();
+
+	for (uint16_t o = 0; o < daemon->snapshot.outputs_count; o++)
+		json_array_append_new(
+			outputs, output_document(daemon, daemon->snapshot.outputs[o]));
+	return json_pack("{s:o}", "outputs", outputs);
+}
+
+static void sum_port(
+	struct mt_daemon *daemon, unsigned port, uint64_t *packets, uint64_t *bytes, uint64_t *host)
+{
+	for (uint16_t w = 0; w < daemon->datapath.workers_count; w++) {
+		struct mt_receive_counters *counters = &daemon->datapath.workers[w]->receive;
+		struct mt_receive_counts counts;
+
+		mt_commit_read(&counters->commit, (uint64_t *)&counts,
+			(const uint64_t *)&counters->counts, sizeof(counts));
+		*packets += counts.packets[port];
+		*bytes += counts.bytes[port];
+		*host += counts.host[port];
+	}
+}
+
+static json_t *port_document(struct mt_daemon *daemon, unsigned index)
+{
+	const struct mt_port *port = &daemon->ports[index];
+	uint64_t packets = 0, bytes = 0, host = 0;
+	char mac[RTE_ETHER_ADDR_FMT_SIZE] = "-";
+	struct rte_eth_stats stats = {0};
+	struct rte_eth_link link = {0};
+	struct rte_ether_addr address;
+
+	sum_port(daemon, index, &packets, &bytes, &host);
+	rte_eth_stats_get(port->device.id, &stats);
+	rte_eth_link_get_nowait(port->device.id, &link);
+	if (rte_eth_macaddr_get(port->device.id, &address) == 0)
+		rte_ether_format_addr(mac, sizeof(mac), &address);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, "
+			 "s:o, s:{s:i, s:i}}",
+		"name", port->config->name, "device", port->config->device, "driver",
+		port->device.driver, "link", link.link_status == RTE_ETH_LINK_UP ? "up" : "down",
+		"mac", mac, "mtu", (int)port->device.mtu, "numa_node", port->device.numa_node,
+		"rx_queues", (int)port->device.rx_queues, "descriptors",
+		(int)port->device.rx_descriptors, "packets", count(packets), "bytes", count(bytes),
+		"host", count(host), "imissed", count(stats.imissed), "ierrors",
+		count(stats.ierrors), "rx_nombuf", count(stats.rx_nombuf), "pool", "size",
+		(int)port->pool->size, "in_use", (int)rte_mempool_in_use_count(port->pool));
+}
+
+json_t *mt_api_ports(struct mt_daemon *daemon)
+{
+	json_t *ports = json_array();
+
+	for (unsigned p = 0; p < daemon->ports_count; p++)
+		json_array_append_new(ports, port_document(daemon, p));
+	return json_pack("{s:o}", "ports", ports);
+}

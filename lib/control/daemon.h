@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The running daemon: everything that start-up made, in the order in which it is made. */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "control/config.h"
+#include "control/eal.h"
+#include "control/ledger.h"
+#include "control/plan.h"
+#include "control/ports.h"
+#include "datapath/worker.h"
+
+enum mt_daemon_state {
+	MT_DAEMON_STARTING,
+	MT_DAEMON_RUNNING,
+	MT_DAEMON_DRAINING,
+};
+
+struct mt_daemon {
+	const struct mt_config *config;
+	const struct mt_plan *plan;
+	struct mt_eal eal;
+	struct mt_port ports[MT_MAX_PORTS];
+	unsigned ports_count; /* started */
+	struct mt_snapshot snapshot;
+	struct mt_datapath datapath;
+	time_t started; /* CLOCK_MONOTONIC, seconds */
+	/* Guards what control writes after the start: state, the outputs' error texts. Taken by
+	 * control and HTTP threads, never by a worker. */
+	pthread_mutex_t lock;
+	enum mt_daemon_state state;
+	/* Reasons for drops that were told once. Control only. */
+	bool told_verdict[MT_VERDICT_COUNT];
+	bool told_drop[MT_SNAPSHOT_MAX_OUTPUTS][MT_OUTPUT_DROP_COUNT];
+	bool told_error[MT_SNAPSHOT_MAX_OUTPUTS];
+};
+
+/* Starts EAL, ports, outputs and workers. Returns 0, or -errno with one line in `error`, nothing
+ * left behind. `config` and `plan` must live as long. */
+int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
+	const struct mt_plan *plan, char *error, size_t error_size);
+
+/* What the control thread does about ten times a second: looks after the outputs, tells the log of
+ * what began to be dropped. */
+void mt_daemon_maintain(struct mt_daemon *daemon);
+
+/* Takes what the ports still hold, delivers what is queued, ends the workers; each step bounded in
+ * time. What could not be delivered is counted as stopped. `ledger` is the final one. */
+void mt_daemon_drain(struct mt_daemon *daemon, struct mt_ledger *ledger);
+
+/* Frees everything, after mt_daemon_drain(). */
+void mt_daemon_stop(struct mt_daemon *daemon);

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/eal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <mntent.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_log.h>
+
+#include "control/log.h"
+
+enum {
+	MAX_ARGUMENTS = 128,
+	NO_HUGE_EXTRA_MIB = 64, /* for what EAL and drivers take besides the plan */
+};
+
+struct arguments {
+	char *list[MAX_ARGUMENTS + 1];
+	int count;
+};
+
+static void __attribute__((format(printf, 2, 3)))
+add(struct arguments *arguments, const char *format, ...)
+{
+	va_list args;
+
+	if (arguments->count >= MAX_ARGUMENTS)
+		return;
+	va_start(args, format);
+	if (vasprintf(&arguments->list[arguments->count], format, args) >= 0)
+		arguments->count++;
+	va_end(args);
+}
+
+/* The value of `--NAME=VALUE` or `--NAME VALUE` among the user's arguments; "" for one without a
+ * value; NULL if it is not there. */
+static const char *find_argument(const struct mt_config *config, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (unsigned i = 0; i < config->dataplane.eal_count; i++) {
+		const char *argument = config->dataplane.eal[i];
+
+		if (strncmp(argument, name, length) != 0)
+			continue;
+		if (argument[length] == '=')
+			return argument + length + 1;
+		if (argument[length] == '\0')
+			return i + 1 < config->dataplane.eal_count ? config->dataplane.eal[i + 1]
+								   : "";
+	}
+	return NULL;
+}
+
+static bool is_pci_address(const char *device)
+{
+	unsigned domain, bus, slot, function;
+	int used = 0;
+
+	return (sscanf(device, "%x:%x:%x.%x%n", &domain, &bus, &slot, &function, &used) == 4
+		       || sscanf(device, "%x:%x.%x%n", &bus, &slot, &function, &used) == 3)
+		&& (device[used] == '\0' || device[used] == ',');
+}
+
+/* PCI is scanned for the devices that are named and for no others. */
+static void add_pci(struct arguments *arguments, const struct mt_config *config)
+{
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < config->ports_count; i++) {
+		if (is_pci_address(config->ports[i].device)) {
+			add(arguments, "--allow=%s", config->ports[i].device);
+			found++;
+		}
+	}
+	for (unsigned i = 0; i < config->outputs_count; i++) {
+		if (config->outputs[i].device != NULL
+			&& is_pci_address(config->outputs[i].device)) {
+			add(arguments, "--allow=%s", config->outputs[i].device);
+			found++;
+		}
+	}
+	if (found == 0 && find_argument(config, "--no-pci") == NULL)
+		add(arguments, "--no-pci");
+}
+
+static void make_arguments(const struct mt_config *config, const struct mt_plan *plan,
+	struct mt_eal *eal, struct arguments *arguments)
+{
+	const char *prefix = find_argument(config, "--file-prefix");
+
+	eal->no_huge = find_argument(config, "--no-huge") != NULL;
+	eal->consumers = !eal->no_huge && find_argument(config, "--in-memory") == NULL
+		&& find_argument(config, "--no-shconf") == NULL;
+	snprintf(eal->file_prefix, sizeof(eal->file_prefix), "%s",
+		prefix != NULL ? prefix : "mirrortap");
+	add(arguments, "mirrortapd");
+	add(arguments, "--lcores=%s", config->dataplane.lcores);
+	add(arguments, "--main-lcore=%u", plan->control_lcore);
+	add(arguments, "--proc-type=primary");
+	if (find_argument(config, "--log-level") == NULL)
+		add(arguments, "--log-level=warning");
+	if (prefix == NULL)
+		add(arguments, "--file-prefix=%s", eal->file_prefix);
+	add_pci(arguments, config);
+	if (eal->no_huge && find_argument(config, "-m") == NULL) {
+		add(arguments, "-m");
+		add(arguments, "%llu",
+			(unsigned long long)(plan->total_bytes >> 20) + NO_HUGE_EXTRA_MIB);
+	}
+	for (unsigned i = 0; i < config->dataplane.eal_count; i++)
+		add(arguments, "%s", config->dataplane.eal[i]);
+}
+
+static unsigned long free_hugepages(void)
+{
+	static const char root[] = "/sys/kernel/mm/hugepages";
+	DIR *dir = opendir(root);
+	unsigned long sum = 0;
+	struct dirent *entry;
+
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		char path[512];
+		unsigned long n = 0;
+		FILE *file;
+
+		snprintf(path, sizeof(path), "%s/%s/free_hugepages", root, entry->d_name);
+		file = fopen(path, "re");
+		if (file == NULL)
+			continue;
+		if (fscanf(file, "%lu", &n) == 1)
+			sum += n;
+		fclose(file);
+	}
+	if (dir != NULL)
+		closedir(dir);
+	return sum;
+}
+
+/* Calls `visit` for each place where hugetlbfs is mounted. Returns their number. */
+static unsigned each_hugetlbfs(
+	void (*visit)(const char *folder, const struct mt_eal *eal), const struct mt_eal *eal)
+{
+	FILE *mounts = setmntent("/proc/mounts", "re");
+	struct mntent *mount;
+	unsigned count = 0;
+
+	if (mounts == NULL)
+		return 0;
+	while ((mount = getmntent(mounts)) != NULL) {
+		if (strcmp(mount->mnt_type, "hugetlbfs") != 0)
+			continue;
+		count++;
+		if (visit != NULL)
+			visit(mount->mnt_dir, eal);
+	}
+	endmntent(mounts);
+	return count;
+}
+
+/* What EAL would say in many lines, or not at all. */
+static int check_machine(
+	const struct mt_eal *eal, const struct mt_plan *plan, char *error, size_t error_size)
+{
+	unsigned long long pages = (plan->total_bytes >> 21) + 32;
+
+	if (geteuid() != 0) {
+		snprintf(error, error_size,
+			"not root: hugepages and devices need it; run with sudo "
+			"or as the systemd service");
+		return -EPERM;
+	}
+	if (eal->no_huge)
+		return 0;
+	if (free_hugepages() == 0) {
+		snprintf(error, error_size,
+			"no free hugepages; reserve some: echo %llu > "
+			"/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages, or set "
+			"dataplane.eal: [\"--no-huge\"] to do without",
+			pages);
+		return -ENOMEM;
+	}
+	if (each_hugetlbfs(NULL, eal) == 0) {
+		snprintf(error, error_size,
+			"hugetlbfs is not mounted; mount it: mount -t hugetlbfs "
+			"none /dev/hugepages");
+		return -ENOENT;
+	}
+	return 0;
+}
+
+int mt_eal_start(const struct mt_config *config, const struct mt_plan *plan, struct mt_eal *eal,
+	char *error, size_t error_size)
+{
+	struct arguments arguments = {0};
+	char *copy[MAX_ARGUMENTS + 1];
+	int rc;
+
+	make_arguments(config, plan, eal, &arguments);
+	rc = check_machine(eal, plan, error, error_size);
+	if (rc == 0) {
+		/* Standard output is for the final ledger. EAL permutes the list it is given. */
+		rte_openlog_stream(stderr);
+		memcpy(copy, arguments.list, sizeof(copy));
+		rc = rte_eal_init(arguments.count, copy);
+		if (rc < 0) {
+			rc = -rte_errno;
+			snprintf(error, error_size,
+				"DPDK did not start (%s), the lines above say where; does another "
+				"process run with --file-prefix=%s, or are the arguments in "
+				"dataplane.eal wrong?",
+				rte_strerror(rte_errno), eal->file_prefix);
+		}
+	}
+	for (int i = 0; i < arguments.count; i++)
+		free(arguments.list[i]);
+	if (rc < 0)
+		return rc;
+	snprintf(eal->runtime_dir, sizeof(eal->runtime_dir), "%s", rte_eal_get_runtime_dir());
+	if (eal->no_huge)
+		mt_log(MT_LOG_WARNING,
+			"running without hugepages: slower, and ring outputs can't "
+			"be read by other processes");
+	return 0;
+}
+
+/* Removes the plain files of `folder` whose names begin with `prefix`. */
+static void remove_files(const char *folder, const char *prefix)
+{
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+
+	if (dir == NULL)
+		return;
+	while ((entry = readdir(dir)) != NULL) {
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0
+			&& strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	}
+	closedir(dir);
+}
+
+static void remove_hugepage_files(const char *folder, const struct mt_eal *eal)
+{
+	char prefix[96];
+
+	snprintf(prefix, sizeof(prefix), "%smap_", eal->file_prefix);
+	remove_files(folder, prefix);
+}
+
+void mt_eal_stop(struct mt_eal *eal)
+{
+	rte_eal_cleanup();
+	if (!eal->no_huge)
+		each_hugetlbfs(remove_hugepage_files, eal);
+	if (eal->runtime_dir[0] != '\0') {
+		remove_files(eal->runtime_dir, "");
+		rmdir(eal->runtime_dir);
+	}
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* DPDK's Environment Abstraction Layer: arguments from the configuration, start and clean end. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "control/config.h"
+#include "control/plan.h"
+
+struct mt_eal {
+	char file_prefix[64]; /* secondary processes need it to attach */
+	char runtime_dir[128];
+	bool consumers; /* can secondary processes attach? Not with --no-huge or --in-memory. */
+	bool no_huge;
+};
+
+/* Starts EAL. Everything that it prints goes to standard error. Returns 0, or -errno with one line
+ * in `error`: what is wrong and the remedy. */
+int mt_eal_start(const struct mt_config *config, const struct mt_plan *plan, struct mt_eal *eal,
+	char *error, size_t error_size);
+
+/* Ends EAL and removes what it leaves: runtime folder and hugepage files of its prefix. */
+void mt_eal_stop(struct mt_eal *eal);

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/ledger.h"
+
+static void read_queues(struct mt_datapath *datapath, struct mt_ledger *ledger)
+{
+	for (uint16_t q = 0; q < datapath->queues_count; q++) {
+		struct mt_queue_counters *counters = &datapath->queues[q]->counters;
+		struct mt_queue_counts counts;
+
+		mt_commit_read(&counters->commit, (uint64_t *)&counts,
+			(const uint64_t *)&counters->counts, sizeof(counts));
+		ledger->accepted += counts.accepted;
+		ledger->drops[MT_VERDICT_STOPPED] += counts.stopped;
+		for (uint16_t w = 0; w < datapath->workers_count; w++)
+			ledger->drops[MT_VERDICT_QUEUE_FULL] +=
+				mt_counter(&datapath->workers[w]->full.full[q]);
+	}
+}
+
+/* Returns how many went on to the queues. */
+static uint64_t read_workers(struct mt_datapath *datapath, struct mt_ledger *ledger)
+{
+	uint64_t queued = 0;
+
+	for (uint16_t w = 0; w < datapath->workers_count; w++) {
+		struct mt_receive_counters *counters = &datapath->workers[w]->receive;
+		struct mt_receive_counts counts;
+
+		mt_commit_read(&counters->commit, (uint64_t *)&counts,
+			(const uint64_t *)&counters->counts, sizeof(counts));
+		for (unsigned p = 0; p < MT_DATAPATH_MAX_PORTS; p++) {
+			ledger->received += counts.packets[p];
+			ledger->host += counts.host[p];
+		}
+		for (unsigned v = MT_VERDICT_HOST + 1; v < MT_VERDICT_COUNT; v++)
+			ledger->drops[v] += counts.verdicts[v];
+		queued += counts.queued;
+	}
+	return queued;
+}
+
+static bool read_output(struct mt_output *output, struct mt_ledger_output *sum)
+{
+	uint64_t accounted;
+
+	memcpy(sum->name, output->name, sizeof(sum->name));
+	for (uint16_t q = 0; q < output->queues; q++) {
+		struct mt_output_counts counts;
+		uint64_t in_flight;
+
+		mt_output_read(output, q, &counts, &in_flight);
+		sum->offered += counts.offered;
+		sum->delivered += counts.delivered;
+		sum->in_flight += in_flight;
+		for (unsigned r = 0; r < MT_OUTPUT_DROP_COUNT; r++)
+			sum->drops[r] += counts.drops[r];
+	}
+	accounted = sum->delivered + sum->in_flight;
+	for (unsigned r = 0; r < MT_OUTPUT_DROP_COUNT; r++)
+		accounted += sum->drops[r];
+	return sum->offered == accounted;
+}
+
+void mt_ledger_read(
+	struct mt_datapath *datapath, const struct mt_snapshot *snapshot, struct mt_ledger *ledger)
+{
+	uint64_t accounted;
+	uint64_t queued;
+
+	*ledger = (struct mt_ledger){.balanced = true};
+	ledger->outputs_count = snapshot->outputs_count;
+	/* Against the stream, outputs first and workers last: what has come out at one place has
+	 * then been counted going in at the one read after it. */
+	for (uint16_t o = 0; o < snapshot->outputs_count; o++) {
+		if (!read_output(snapshot->outputs[o], &ledger->outputs[o]))
+			ledger->balanced = false;
+	}
+	read_queues(datapath, ledger);
+	queued = read_workers(datapath, ledger);
+	ledger->in_flight = queued - ledger->accepted - ledger->drops[MT_VERDICT_QUEUE_FULL]
+		- ledger->drops[MT_VERDICT_STOPPED];
+
+	accounted = ledger->host + ledger->accepted + ledger->in_flight;
+	for (unsigned v = MT_VERDICT_HOST + 1; v < MT_VERDICT_COUNT; v++)
+		accounted += ledger->drops[v];
+	/* The sides of the queues are counted apart: more out than in would be negative. */
+	if (ledger->received != accounted || (int64_t)ledger->in_flight < 0)
+		ledger->balanced = false;
+}

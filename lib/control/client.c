@@ -104,7 +104,7 @@ static int fail_status(const struct call *call, long status, const json_t *docum
 	const char *reason = json_string_value(json_object_get(document, "error"));
 
 	if (reason != NULL)
-		snprintf(call->error, call->error_size, "%s", reason);
+		snprintf(call->error, call->error_size, "%s: %s", call->path, reason);
 	else
 		snprintf(call->error, call->error_size,
 			"%s: the answer to %s is HTTP status %ld; is the daemon another version?",

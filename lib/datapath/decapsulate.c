@@ -53,37 +53,14 @@ static void cut_back(struct rte_mbuf *frame, uint32_t length)
 
 /* What is left of the stripped headers in front has room for a made-up one: at least 50 bytes were
  * stripped, but they may have been in segments that are gone. Then the header takes its place in
- * the headroom that every segment of ours has; a device that leaves none gives NULL. */
-static struct rte_mbuf *add_ethernet(struct rte_mbuf *frame, uint16_t ethertype)
+ * the headroom that every segment of ours has; false for a device that leaves none. */
+static bool add_ethernet(struct rte_mbuf *frame, uint16_t ethertype)
 {
 	uint8_t *header = (uint8_t *)rte_pktmbuf_prepend(frame, MT_ETHERNET_LENGTH);
 
 	if (header != NULL)
 		mt_packet_make_up_ethernet(header, ethertype);
-	return header != NULL ? frame : NULL;
-}
-
-/* The complete way: any shape. NULL: the frame was given a verdict. */
-static __rte_noinline struct rte_mbuf *decapsulate_any(const struct mt_tunnels *tunnels,
-	struct mt_batch *batch, struct rte_mbuf *frame, struct mt_facts *facts)
-{
-	uint32_t made_up;
-	struct rte_mbuf *inner;
-
-	mt_packet_decapsulate(frame, tunnels, facts);
-	if (facts->verdict != MT_VERDICT_ACCEPTED) {
-		mt_batch_drop(batch, frame, facts->verdict);
-		return NULL;
-	}
-	made_up = facts->made_up_ethertype != 0 ? MT_ETHERNET_LENGTH : 0;
-	frame = cut_front(frame, facts->strip);
-	cut_back(frame, facts->inner_length - made_up);
-	if (made_up == 0)
-		return frame;
-	inner = add_ethernet(frame, facts->made_up_ethertype);
-	if (inner == NULL)
-		mt_batch_drop(batch, frame, MT_VERDICT_NO_HEADROOM);
-	return inner;
+	return header != NULL;
 }
 
 static inline void write_info(
@@ -103,7 +80,49 @@ static inline void write_info(
 	/* What the device said of the outer packet does not hold for the inner one. */
 	frame->ol_flags = (frame->ol_flags & kept) | RTE_MBUF_F_RX_RSS_HASH;
 	frame->packet_type = 0;
+	frame->vlan_tci = 0;
 	frame->hash.rss = facts->flow_hash;
+}
+
+/* The complete way: any shape. NULL: the frame was given a verdict. It has facts of its own, so
+ * that those of the fast way can stay in registers. */
+static __rte_noinline struct rte_mbuf *decapsulate_any(
+	const struct mt_tunnels *tunnels, struct mt_batch *batch, struct rte_mbuf *frame)
+{
+	struct mt_facts facts;
+	uint32_t made_up;
+	struct rte_mbuf *inner;
+
+	mt_packet_decapsulate(frame, tunnels, &facts);
+	if (facts.verdict != MT_VERDICT_ACCEPTED) {
+		mt_batch_drop(batch, frame, facts.verdict);
+		return NULL;
+	}
+	made_up = facts.made_up_ethertype != 0 ? MT_ETHERNET_LENGTH : 0;
+	inner = cut_front(frame, facts.strip);
+	cut_back(inner, facts.inner_length - made_up);
+	if (made_up != 0 && !add_ethernet(inner, facts.made_up_ethertype)) {
+		mt_batch_drop(batch, inner, MT_VERDICT_NO_HEADROOM);
+		return NULL;
+	}
+	write_info(inner, &facts, batch->time_ns);
+	return inner;
+}
+
+static inline bool decapsulate_fast(
+	const struct mt_tunnels *tunnels, struct rte_mbuf *frame, uint64_t time_ns)
+{
+	struct mt_facts facts;
+
+	if (unlikely(frame->nb_segs != 1
+		    || !mt_packet_fast(rte_pktmbuf_mtod(frame, const uint8_t *), frame->data_len,
+			    tunnels, &facts)))
+		return false;
+	frame->data_off += MT_FAST_INNER;
+	frame->data_len = facts.inner_length;
+	frame->pkt_len = facts.inner_length;
+	write_info(frame, &facts, time_ns);
+	return true;
 }
 
 void mt_stage_decapsulate(const struct mt_snapshot *snapshot, struct mt_batch *batch)
@@ -116,22 +135,14 @@ void mt_stage_decapsulate(const struct mt_snapshot *snapshot, struct mt_batch *b
 		rte_prefetch0(rte_pktmbuf_mtod(batch->frames[i], void *));
 	for (uint16_t i = 0; i < count; i++) {
 		struct rte_mbuf *frame = batch->frames[i];
-		struct mt_facts facts;
 
 		if (i + PREFETCH_AHEAD < count)
 			rte_prefetch0(rte_pktmbuf_mtod(batch->frames[i + PREFETCH_AHEAD], void *));
-		if (likely(frame->nb_segs == 1
-			    && mt_packet_fast(rte_pktmbuf_mtod(frame, const uint8_t *),
-				    frame->data_len, tunnels, &facts))) {
-			frame->data_off += MT_FAST_INNER;
-			frame->data_len = facts.inner_length;
-			frame->pkt_len = facts.inner_length;
-		} else {
-			frame = decapsulate_any(tunnels, batch, frame, &facts);
+		if (unlikely(!decapsulate_fast(tunnels, frame, batch->time_ns))) {
+			frame = decapsulate_any(tunnels, batch, frame);
 			if (frame == NULL)
 				continue;
 		}
-		write_info(frame, &facts, batch->time_ns);
 		batch->frames[kept++] = frame;
 	}
 	batch->count = kept;

@@ -13,6 +13,19 @@
 
 #include <rte_hash_crc.h>
 
+/* CRC32C of 8 bytes. DPDK's rte_hash_crc_8byte() looks up at run time which instruction there is;
+ * every build of ours knows, and the look-ups cost a tenth of the whole decapsulation. */
+static inline uint32_t mt_hash_crc(uint64_t data, uint32_t init)
+{
+#if defined(__SSE4_2__)
+	return (uint32_t)__builtin_ia32_crc32di(init, data);
+#elif defined(__ARM_FEATURE_CRC32)
+	return __builtin_aarch64_crc32cx(init, data);
+#else
+	return rte_hash_crc_8byte(data, init);
+#endif
+}
+
 /* Which fields of the inner frame make a flow. */
 enum mt_hash_fields {
 	MT_HASH_5_TUPLE, /* addresses, protocol, ports */
@@ -45,7 +58,7 @@ static inline uint32_t mt_hash_endpoint4(
 {
 	uint64_t endpoint = (uint64_t)(port & config->port) << 32 | (address & config->address);
 
-	return rte_hash_crc_8byte(endpoint, 0x4d54u);
+	return mt_hash_crc(endpoint, 0x4d54u);
 }
 
 /* Hash of one endpoint with an IPv6 address in two halves, likewise. */
@@ -54,14 +67,14 @@ static inline uint32_t mt_hash_endpoint6(
 {
 	uint32_t hash;
 
-	hash = rte_hash_crc_8byte(high & config->address, 0x6d360000u | (port & config->port));
-	return rte_hash_crc_8byte(low & config->address, hash);
+	hash = mt_hash_crc(high & config->address, 0x6d360000u | (port & config->port));
+	return mt_hash_crc(low & config->address, hash);
 }
 
 /* Hash of one MAC address, the 48 bits as a number. */
 static inline uint32_t mt_hash_endpoint_mac(const struct mt_hash_config *config, uint64_t mac)
 {
-	return rte_hash_crc_8byte(mac & config->address, 0x6d61u);
+	return mt_hash_crc(mac & config->address, 0x6d61u);
 }
 
 /* Joins two endpoints, in any order, with what both directions have in common: the protocol (of
@@ -69,12 +82,14 @@ static inline uint32_t mt_hash_endpoint_mac(const struct mt_hash_config *config,
 static inline uint32_t mt_hash_join(const struct mt_hash_config *config, uint32_t a, uint32_t b,
 	uint16_t protocol, uint32_t vni)
 {
-	uint32_t low = a < b ? a : b;
-	uint32_t high = a < b ? b : a;
+	/* Which of two hashes is smaller is a coin toss that no branch predictor wins. */
+	uint32_t swap = (a ^ b) & -(uint32_t)(a > b);
+	uint32_t low = a ^ swap;
+	uint32_t high = b ^ swap;
 	uint32_t salt = (protocol & config->protocol) ^ (vni & config->vni) << 8;
 	/* Masked here too: the endpoints of IPv4, IPv6 and MAC addresses have seeds of their own,
 	 * and all of a session is one flow when only the VNI counts. */
-	uint32_t hash = rte_hash_crc_8byte(((uint64_t)high << 32 | low) & config->address, salt);
+	uint32_t hash = mt_hash_crc(((uint64_t)high << 32 | low) & config->address, salt);
 
 	hash *= 0x9e3779b1u;
 	return hash ^ hash >> 15;

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Commands that print one of the daemon's documents as a table. */
+#include "commands.h"
+
+#include <stdlib.h>
+
+#define COLUMNS(table, headings) \
+	struct table table = {   \
+		.columns = headings, .columns_count = sizeof(headings) / sizeof(headings[0])}
+
+static int show(const struct command_context *context, int argc, char **argv, const char *path,
+	const char *summary, void (*print)(const json_t *document))
+{
+	bool json = false;
+	int status = command_options(argc, argv, summary, &json);
+	json_t *document;
+
+	if (status >= 0)
+		return status;
+	document = command_get(context, path);
+	if (document == NULL)
+		return EXIT_FAILURE;
+	if (json)
+		command_print_json(document);
+	else
+		print(document);
+	json_decref(document);
+	return EXIT_SUCCESS;
+}
+
+/* --- status --- */
+
+/* "0,1", "eth1/0,eth1/1"; "-" for none. */
+static void join(const json_t *list, char *text, size_t size)
+{
+	size_t used = 0;
+	json_t *item;
+	size_t i;
+
+	snprintf(text, size, "-");
+	json_array_foreach ((json_t *)(uintptr_t)list, i, item) {
+		const char *comma = i == 0 ? "" : ",";
+
+		if (json_is_string(item))
+			used += (size_t)snprintf(
+				text + used, size - used, "%s%s", comma, json_string_value(item));
+		else
+			used += (size_t)snprintf(text + used, size - used,
+				"%s%" JSON_INTEGER_FORMAT, comma, json_integer_value(item));
+		if (used >= size)
+			return;
+	}
+}
+
+static void print_workers(const json_t *workers)
+{
+	static const struct column columns[] = {{"worker lcore", true}, {"cpu", true},
+		{"NUMA node", true}, {"loops", true}, {"receives from", false},
+		{"owns queues", false}};
+	COLUMNS(table, columns);
+	json_t *worker;
+	size_t i;
+
+	json_array_foreach ((json_t *)(uintptr_t)workers, i, worker) {
+		char text[512];
+
+		table_member_count(&table, worker, "lcore");
+		table_member_count(&table, worker, "cpu");
+		table_member_count(&table, worker, "numa_node");
+		table_member_count(&table, worker, "loops");
+		join(json_object_get(worker, "receive_queues"), text, sizeof(text));
+		table_text(&table, "%s", text);
+		join(json_object_get(worker, "queues"), text, sizeof(text));
+		table_text(&table, "%s", text);
+	}
+	table_end(&table, stdout);
+}
+
+static void print_lcore(const json_t *status)
+{
+	uint64_t lcore, cpu;
+
+	if (member_count(status, "control_lcore", &lcore)
+		&& member_count(status, "control_cpu", &cpu))
+		printf("control      lcore %ju on CPU %ju\n", (uintmax_t)lcore, (uintmax_t)cpu);
+	else
+		puts("control      -");
+}
+
+static void print_status(const json_t *status)
+{
+	char uptime[FORMAT_SIZE] = "-";
+	uint64_t number;
+	json_t *warning;
+	size_t i;
+
+	if (member_count(status, "uptime_seconds", &number))
+		format_duration(uptime, number);
+	printf("state        %s for %s\n", member_text(status, "state"), uptime);
+	printf("version      %s\n", member_text(status, "version"));
+	if (member_count(status, "pid", &number))
+		printf("process      %ju\n", (uintmax_t)number);
+	else
+		puts("process      -");
+	printf("config       %s\n", member_text(status, "config"));
+	printf("file prefix  %s\n", member_text(status, "file_prefix"));
+	print_lcore(status);
+	json_array_foreach (json_object_get(status, "warnings"), i, warning)
+		printf("warning      %s\n", json_string_value(warning));
+	putchar('\n');
+	print_workers(json_object_get(status, "workers"));
+}
+
+int cmd_status(const struct command_context *context, int argc, char **argv)
+{
+	return show(context, argc, argv, "/api/v1/status",
+		"Prints what runs where: version, state, workers and what each of them does.",
+		print_status);
+}
+
+/* --- queues --- */
+
+static void print_queues(const json_t *document)
+{
+	static const struct column columns[] = {{"queue", true}, {"lcore", true}, {"packets", true},
+		{"bytes", true}, {"dropped (full)", true}, {"depth", true}, {"length", true}};
+	COLUMNS(table, columns);
+	json_t *queue;
+	size_t i;
+
+	json_array_foreach (json_object_get(document, "queues"), i, queue) {
+		uint64_t length;
+
+		table_member_count(&table, queue, "queue");
+		table_member_count(&table, queue, "lcore");
+		table_member_count(&table, queue, "packets");
+		table_member_count(&table, queue, "bytes");
+		table_member_count(&table, queue, "full");
+		if (member_count(queue, "length", &length) && length == 0) {
+			/* The owner is the only receiver. */
+			table_text(&table, "no ring");
+			table_text(&table, "-");
+		} else {
+			table_member_count(&table, queue, "depth");
+			table_member_count(&table, queue, "length");
+		}
+	}
+	table_end(&table, stdout);
+}
+
+int cmd_queues(const struct command_context *context, int argc, char **argv)
+{
+	return show(context, argc, argv, "/api/v1/queues",
+		"Prints the queues: owner, load, packets waiting in the ring, drops.",
+		print_queues);
+}
+
+/* --- outputs --- */
+
+static void print_output_errors(const json_t *outputs)
+{
+	json_t *output;
+	size_t i;
+
+	json_array_foreach ((json_t *)(uintptr_t)outputs, i, output) {
+		const json_t *error = json_object_get(output, "error");
+		const json_t *last = json_object_get(output, "last_error");
+
+		if (json_is_string(error))
+			printf("%s: %s\n", member_text(output, "name"), json_string_value(error));
+		else if (json_is_string(last))
+			printf("%s: mended; it was: %s\n", member_text(output, "name"),
+				json_string_value(last));
+	}
+}
+
+static void print_outputs(const json_t *document)
+{
+	static const struct column columns[] = {{"output", false}, {"type", false},
+		{"state", false}, {"errors", true}, {"offered", true}, {"delivered", true},
+		{"bytes", true}, {"in flight", true}, {"dropped", true}, {"why", false}};
+	COLUMNS(table, columns);
+	const json_t *outputs = json_object_get(document, "outputs");
+	json_t *output;
+	size_t i;
+
+	json_array_foreach ((json_t *)(uintptr_t)outputs, i, output) {
+		const json_t *drops = json_object_get(output, "drops");
+		char reasons[256];
+
+		table_member_text(&table, output, "name");
+		table_member_text(&table, output, "type");
+		table_member_text(&table, output, "state");
+		table_member_count(&table, output, "errors");
+		table_member_count(&table, output, "offered");
+		table_member_count(&table, output, "delivered");
+		table_member_count(&table, output, "delivered_bytes");
+		table_member_count(&table, output, "in_flight");
+		if (drops != NULL)
+			table_count(&table, sum_members(drops));
+		else
+			table_text(&table, "-");
+		list_members(drops, reasons, sizeof(reasons));
+		table_text(&table, "%s", reasons);
+	}
+	table_end(&table, stdout);
+	print_output_errors(outputs);
+}
+
+int cmd_outputs(const struct command_context *context, int argc, char **argv)
+{
+	return show(context, argc, argv, "/api/v1/outputs",
+		"Prints the outputs: state, frames delivered, frames dropped and why.",
+		print_outputs);
+}
+
+/* --- ports --- */
+
+static void print_pool(struct table *table, const json_t *pool)
+{
+	uint64_t size, used;
+	char text[2][FORMAT_SIZE];
+
+	if (!member_count(pool, "size", &size) || !member_count(pool, "in_use", &used)) {
+		table_text(table, "-");
+		return;
+	}
+	format_count(text[0], used);
+	format_count(text[1], size);
+	table_text(table, "%s of %s", text[0], text[1]);
+}
+
+static void print_port_counters(const json_t *ports)
+{
+	static const struct column columns[] = {{"port", false}, {"packets", true}, {"bytes", true},
+		{"host", true}, {"imissed", true}, {"ierrors", true}, {"rx_nombuf", true},
+		{"mbufs in use", true}};
+	COLUMNS(table, columns);
+	json_t *port;
+	size_t i;
+
+	json_array_foreach ((json_t *)(uintptr_t)ports, i, port) {
+		table_member_text(&table, port, "name");
+		for (unsigned c = 1; c < table.columns_count - 1; c++)
+			table_member_count(&table, port, columns[c].heading);
+		print_pool(&table, json_object_get(port, "pool"));
+	}
+	table_end(&table, stdout);
+}
+
+static void print_ports(const json_t *document)
+{
+	static const struct column columns[] = {{"port", false}, {"device", false},
+		{"driver", false}, {"link", false}, {"MAC", false}, {"MTU", true},
+		{"NUMA node", true}, {"receive queues", true}, {"descriptors", true}};
+	COLUMNS(table, columns);
+	const json_t *ports = json_object_get(document, "ports");
+	json_t *port;
+	size_t i;
+
+	json_array_foreach ((json_t *)(uintptr_t)ports, i, port) {
+		table_member_text(&table, port, "name");
+		table_member_text(&table, port, "device");
+		table_member_text(&table, port, "driver");
+		table_member_text(&table, port, "link");
+		table_member_text(&table, port, "mac");
+		table_member_count(&table, port, "mtu");
+		table_member_count(&table, port, "numa_node");
+		table_member_count(&table, port, "rx_queues");
+		table_member_count(&table, port, "descriptors");
+	}
+	table_end(&table, stdout);
+	putchar('\n');
+	print_port_counters(ports);
+}
+
+int cmd_ports(const struct command_context *context, int argc, char **argv)
+{
+	return show(context, argc, argv, "/api/v1/ports",
+		"Prints the ports: device, link, packets received, and what the device lost.",
+		print_ports);
+}
+
+/* --- sessions --- */
+
+/* The daemon has no sessions yet; so this is not worth a table of its own before it has. */
+static void print_sessions(const json_t *document)
+{
+	json_dumpf(document, stdout, JSON_INDENT(2));
+	putchar('\n');
+}
+
+int cmd_sessions(const struct command_context *context, int argc, char **argv)
+{
+	return show(
+		context, argc, argv, "/api/v1/sessions", "Prints the sessions.", print_sessions);
+}

@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "decap.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+#include <pcap/pcap.h>
+#include <sys/stat.h>
+
+#include <rte_mbuf_core.h>
+
+#include "output/pcapng.h"
+#include "packet/decapsulate.h"
+
+enum {
+	EXIT_USAGE = 2,
+	MAX_INTERFACES = 1024, /* one per VNI; readers keep a table of them, so it has an end */
+	INTERFACE_SLOTS = 2 * MAX_INTERFACES, /* power of two */
+	MAX_SEGMENT = UINT16_MAX,             /* what rte_mbuf.data_len can state */
+	MAX_RECORD = 262144,                  /* libpcap's own bound for Ethernet */
+	SEGMENTS = MAX_RECORD / MAX_SEGMENT + 1,
+};
+
+struct options {
+	const char *input;
+	const char *output;   /* NULL: none */
+	const char *verdicts; /* NULL: none */
+	struct mt_tunnels tunnels;
+	bool json;
+};
+
+/* Which pcapng interface stands for a VNI: open addressing, never more than half full. */
+struct interfaces {
+	struct {
+		uint32_t vni;
+		uint32_t id_plus_one; /* 0: free */
+	} slots[INTERFACE_SLOTS];
+	uint32_t vnis;
+	int other; /* id of the interface that all further VNIs share; -1 before it is needed */
+};
+
+struct run {
+	const struct options *options;
+	pcap_t *capture;
+	FILE *output;
+	FILE *verdicts;
+	struct mt_pcapng pcapng;
+	struct interfaces interfaces;
+	uint64_t frames;
+	uint64_t truncated;
+	uint64_t counts[MT_VERDICT_COUNT];
+};
+
+static const char usage[] =
+	"usage: mirrortap decap IN [-w OUT.pcapng] [--verdicts FILE]\n"
+	"Takes mirrored frames out of VXLAN and GENEVE in a capture file. Needs no root.\n"
+	"  IN                  pcap or pcapng file of Ethernet frames; - is standard input\n"
+	"  -w, --write OUT     write the accepted inner frames there, as pcapng; one interface\n"
+	"                      per VNI\n"
+	"      --verdicts FILE write one line per frame there, tab-separated; - is standard\n"
+	"                      output\n"
+	"      --vxlan-port N  UDP port of VXLAN, instead of 4789; up to 8 times\n"
+	"      --geneve-port N UDP port of GENEVE, instead of 6081; up to 8 times\n"
+	"      --hash FIELDS   of the flow hash: 5-tuple (default), 2-tuple or vni\n"
+	"      --include-vni   tell equal flows of different VNIs apart in the flow hash\n"
+	"      --json          write the summary as JSON\n"
+	"  -h, --help          this text\n"
+	"The summary goes to standard output, with -w or --verdicts to standard error.\n"
+	"docs/verdicts.md says what the verdicts mean. Exit: 0, 1 for failure, 2 for usage.\n";
+
+__attribute__((format(printf, 1, 2))) static void complain(const char *format, ...)
+{
+	va_list arguments;
+
+	fflush(stdout);
+	fputs("mirrortap decap: ", stderr);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fputc('\n', stderr);
+}
+
+/* "-" in words, for messages. */
+static const char *named(const char *path, const char *standard)
+{
+	return strcmp(path, "-") == 0 ? standard : path;
+}
+
+/* --- arguments --- */
+
+static bool add_port(const char *option, const char *text, uint16_t *ports, uint8_t *count)
+{
+	char *end;
+	unsigned long port;
+
+	errno = 0;
+	port = strtoul(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || port < 1
+		|| port > UINT16_MAX) {
+		complain("%s %s: not a UDP port; 1 to 65535 are allowed", option, text);
+		return false;
+	}
+	if (*count == MT_MAX_TUNNEL_PORTS) {
+		complain("%s %s: more than %d of them", option, text, MT_MAX_TUNNEL_PORTS);
+		return false;
+	}
+	ports[(*count)++] = htons((uint16_t)port);
+	return true;
+}
+
+static bool parse_fields(const char *text, enum mt_hash_fields *fields)
+{
+	static const char *const names[] = {
+		[MT_HASH_5_TUPLE] = "5-tuple",
+		[MT_HASH_2_TUPLE] = "2-tuple",
+		[MT_HASH_VNI] = "vni",
+	};
+
+	for (unsigned i = 0; i < RTE_DIM(names); i++) {
+		if (strcmp(text, names[i]) == 0) {
+			*fields = (enum mt_hash_fields)i;
+			return true;
+		}
+	}
+	complain("--hash %s: not known; 5-tuple, 2-tuple and vni are allowed", text);
+	return false;
+}
+
+static bool check_operands(int argc, char **argv, struct options *options)
+{
+	if (argc - optind != 1) {
+		complain(argc == optind ? "IN is missing" : "more than one IN: %s",
+			argc == optind ? "" : argv[optind + 1]);
+		return false;
+	}
+	options->input = argv[optind];
+	if (options->output != NULL && options->verdicts != NULL
+		&& strcmp(options->output, "-") == 0 && strcmp(options->verdicts, "-") == 0) {
+		complain("-w and --verdicts cannot both be standard output");
+		return false;
+	}
+	return true;
+}
+
+/* Returns -1 to go on, or the exit status. */
+static int parse(int argc, char **argv, struct options *options)
+{
+	enum { VERDICTS = 256, VXLAN_PORT, GENEVE_PORT, HASH, INCLUDE_VNI, JSON };
+	static const struct option known[] = {
+		{"write", required_argument, NULL, 'w'},
+		{"verdicts", required_argument, NULL, VERDICTS},
+		{"vxlan-port", required_argument, NULL, VXLAN_PORT},
+		{"geneve-port", required_argument, NULL, GENEVE_PORT},
+		{"hash", required_argument, NULL, HASH},
+		{"include-vni", no_argument, NULL, INCLUDE_VNI},
+		{"json", no_argument, NULL, JSON},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	struct mt_tunnels *tunnels = &options->tunnels;
+	enum mt_hash_fields fields = MT_HASH_5_TUPLE;
+	bool include_vni = false;
+	bool fine = true;
+	int option;
+
+	optind = 0; /* the caller may have used getopt before: start anew */
+	while (fine && (option = getopt_long(argc, argv, "w:h", known, NULL)) != -1) {
+		switch (option) {
+		case 'w':
+			options->output = optarg;
+			break;
+		case VERDICTS:
+			options->verdicts = optarg;
+			break;
+		case VXLAN_PORT:
+			fine = add_port("--vxlan-port", optarg, tunnels->vxlan_ports,
+				&tunnels->vxlan_count);
+			break;
+		case GENEVE_PORT:
+			fine = add_port("--geneve-port", optarg, tunnels->geneve_ports,
+				&tunnels->geneve_count);
+			break;
+		case HASH:
+			fine = parse_fields(optarg, &fields);
+			break;
+		case INCLUDE_VNI:
+			include_vni = true;
+			break;
+		case JSON:
+			options->json = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return EXIT_SUCCESS;
+		default:
+			fine = false; /* getopt has said why */
+		}
+	}
+	if (!fine || !check_operands(argc, argv, options)) {
+		fputs("Try: mirrortap decap --help\n", stderr);
+		return EXIT_USAGE;
+	}
+	if (tunnels->vxlan_count == 0)
+		tunnels->vxlan_ports[tunnels->vxlan_count++] = htons(4789);
+	if (tunnels->geneve_count == 0)
+		tunnels->geneve_ports[tunnels->geneve_count++] = htons(6081);
+	tunnels->hash = mt_hash_configure(fields, include_vni);
+	return -1;
+}
+
+/* --- files --- */
+
+static bool open_capture(struct run *run)
+{
+	const char *name = named(run->options->input, "standard input");
+	char error[PCAP_ERRBUF_SIZE] = "";
+	const char *type;
+	int link;
+
+	run->capture = pcap_open_offline_with_tstamp_precision(
+		run->options->input, PCAP_TSTAMP_PRECISION_NANO, error);
+	if (run->capture == NULL) {
+		/* libpcap names the file where it could not be opened, and only there. */
+		if (strncmp(error, name, strlen(name)) == 0)
+			complain("%s", error);
+		else
+			complain("%s: %s", name, error);
+		return false;
+	}
+	link = pcap_datalink(run->capture);
+	if (link == DLT_EN10MB)
+		return true;
+	type = pcap_datalink_val_to_name(link);
+	complain("%s: link type is %s (%d), only Ethernet (EN10MB, 1) can be read; capture on one "
+		 "Ethernet interface, e.g. tcpdump -i eth0 -w FILE, not -i any",
+		name, type != NULL ? type : "unknown", link);
+	return false;
+}
+
+/* Would opening `path` for writing destroy the capture that is being read? */
+static bool is_input(const struct run *run, const char *path)
+{
+	struct stat input;
+	struct stat output;
+
+	return fstat(fileno(pcap_file(run->capture)), &input) == 0 && S_ISREG(input.st_mode)
+		&& stat(path, &output) == 0 && input.st_dev == output.st_dev
+		&& input.st_ino == output.st_ino;
+}
+
+static bool open_to_write(const struct run *run, const char *path, FILE **file)
+{
+	*file = NULL;
+	if (path == NULL)
+		return true;
+	if (strcmp(path, "-") == 0) {
+		*file = stdout;
+		return true;
+	}
+	if (is_input(run, path)) {
+		complain("%s: is the input itself; choose another file to write to", path);
+		return false;
+	}
+	*file = fopen(path, "we");
+	if (*file == NULL)
+		complain("%s: %s", path, strerror(errno));
+	return *file != NULL;
+}
+
+/* Full disks show up here at the latest. */
+static bool close_written(const char *path, FILE *file)
+{
+	bool fine;
+	int error;
+
+	if (file == NULL)
+		return true;
+	errno = 0;
+	fine = ferror(file) == 0 && fflush(file) == 0;
+	error = errno;
+	if (file != stdout && fclose(file) != 0 && fine) {
+		fine = false;
+		error = errno;
+	}
+	if (!fine)
+		complain("%s: could not be written: %s", named(path, "standard output"),
+			error != 0 ? strerror(error) : "write error");
+	return fine;
+}
+
+/* --- frames --- */
+
+/* The interface of a VNI, described in the file when the VNI is first seen; or -errno. */
+static int interface_of(struct run *run, uint32_t vni)
+{
+	struct interfaces *interfaces = &run->interfaces;
+	uint32_t slot = vni * 0x9e3779b1u >> 16 & (INTERFACE_SLOTS - 1);
+	char name[32];
+	int id;
+
+	for (; interfaces->slots[slot].id_plus_one != 0; slot = (slot + 1) % INTERFACE_SLOTS) {
+		if (interfaces->slots[slot].vni == vni)
+			return (int)interfaces->slots[slot].id_plus_one - 1;
+	}
+	/* The last one is kept for `other`. */
+	if (interfaces->vnis == MAX_INTERFACES - 1) {
+		if (interfaces->other < 0)
+			interfaces->other = mt_pcapng_add_interface(&run->pcapng, "other");
+		return interfaces->other;
+	}
+	snprintf(name, sizeof(name), "vni %" PRIu32, vni);
+	id = mt_pcapng_add_interface(&run->pcapng, name);
+	if (id >= 0) {
+		interfaces->slots[slot].vni = vni;
+		interfaces->slots[slot].id_plus_one = (uint32_t)id + 1;
+		interfaces->vnis++;
+	}
+	return id;
+}
+
+/* Lays a record out as mbufs, which can only state 65,535 bytes each, without a copy. */
+static void to_segments(struct rte_mbuf *segments, const uint8_t *bytes, uint32_t length)
+{
+	struct rte_mbuf *segment = segments;
+
+	segments->pkt_len = length;
+	for (;;) {
+		segment->buf_addr = (void *)(uintptr_t)bytes;
+		segment->data_off = 0;
+		segment->data_len = (uint16_t)RTE_MIN(length, (uint32_t)MAX_SEGMENT);
+		bytes += segment->data_len;
+		length -= segment->data_len;
+		segment->next = length != 0 ? segment + 1 : NULL;
+		if (length == 0)
+			return;
+		segment++;
+	}
+}
+
+/* Takes what the capture itself cut off into account. The outer headers state how long the frame
+ * was, so as a rule the facts have it already; but where they end just where the capture was cut,
+ * the record knows of more. */
+static void apply_record_length(const struct pcap_pkthdr *record, struct mt_facts *facts)
+{
+	uint32_t made_up = facts->made_up_ethertype != 0 ? MT_ETHERNET_LENGTH : 0;
+
+	if (record->len <= record->caplen || (facts->flags & MT_FLAG_TRUNCATED) != 0)
+		return;
+	if (facts->strip + facts->inner_length - made_up != record->caplen)
+		return; /* only padding was cut */
+	facts->original_length = record->len - facts->strip + made_up;
+	facts->flags |= MT_FLAG_TRUNCATED;
+}
+
+static int write_frame(struct run *run, const struct pcap_pkthdr *record, const uint8_t *bytes,
+	const struct mt_facts *facts)
+{
+	uint8_t header[MT_ETHERNET_LENGTH];
+	struct iovec parts[2] = {{.iov_base = header}};
+	struct mt_pcapng_packet packet = {
+		.time_ns = (uint64_t)record->ts.tv_sec * 1000000000u + (uint64_t)record->ts.tv_usec,
+		.original_length = facts->original_length,
+		.flags = facts->flags,
+	};
+	int interface = interface_of(run, facts->vni);
+
+	if (interface < 0)
+		return interface;
+	packet.interface = (uint32_t)interface;
+	if (facts->made_up_ethertype != 0) {
+		mt_packet_make_up_ethernet(header, facts->made_up_ethertype);
+		parts[0].iov_len = sizeof(header);
+	}
+	parts[1].iov_base = (void *)(uintptr_t)(bytes + facts->strip);
+	parts[1].iov_len = facts->inner_length - parts[0].iov_len;
+	return mt_pcapng_write(&run->pcapng, &packet, parts, 2);
+}
+
+static int write_verdict(const struct run *run, const struct mt_facts *facts)
+{
+	int written;
+
+	if (facts->verdict == MT_VERDICT_ACCEPTED)
+		written = fprintf(run->verdicts,
+			"%" PRIu64 "\t%s\t%" PRIu32 "\t%" PRIu32 "\t%" PRIu32 "\t%s\t%" PRIu32 "\n",
+			run->frames, mt_verdict_name(facts->verdict), facts->vni,
+			facts->inner_length, facts->original_length, mt_tunnel_name(facts->tunnel),
+			facts->flow_hash);
+	else
+		written = fprintf(run->verdicts, "%" PRIu64 "\t%s\t-\t-\t-\t-\t-\n", run->frames,
+			mt_verdict_name(facts->verdict));
+	return written < 0 ? -errno : 0;
+}
+
+/* False after a failure to write. */
+static bool take(struct run *run, const struct pcap_pkthdr *record, const uint8_t *bytes)
+{
+	struct rte_mbuf segments[SEGMENTS];
+	struct mt_facts facts;
+	int error = 0;
+
+	to_segments(segments, bytes, record->caplen);
+	mt_packet_decapsulate(segments, &run->options->tunnels, &facts);
+	run->frames++;
+	run->counts[facts.verdict]++;
+	if (facts.verdict == MT_VERDICT_ACCEPTED) {
+		apply_record_length(record, &facts);
+		run->truncated += (facts.flags & MT_FLAG_TRUNCATED) != 0;
+		if (run->output != NULL)
+			error = write_frame(run, record, bytes, &facts);
+		if (error != 0) {
+			complain("%s: could not be written: %s",
+				named(run->options->output, "standard output"), strerror(-error));
+			return false;
+		}
+	}
+	if (run->verdicts != NULL)
+		error = write_verdict(run, &facts);
+	if (error != 0)
+		complain("%s: could not be written: %s",
+			named(run->options->verdicts, "standard output"), strerror(-error));
+	return error == 0;
+}
+
+/* All records to the end of the file. False if it does not end well. */
+static bool take_all(struct run *run)
+{
+	const char *name = named(run->options->input, "standard input");
+	struct pcap_pkthdr *record;
+	const uint8_t *bytes;
+	int result;
+
+	if (run->verdicts != NULL)
+		fputs("frame\tverdict\tvni\tinner_length\toriginal_length\ttunnel\tflow_hash\n",
+			run->verdicts);
+	if (run->output != NULL) {
+		int error = mt_pcapng_begin(&run->pcapng, run->output);
+
+		if (error != 0) {
+			complain("%s: could not be written: %s",
+				named(run->options->output, "standard output"), strerror(-error));
+			return false;
+		}
+	}
+	while ((result = pcap_next_ex(run->capture, &record, &bytes)) == 1) {
+		if (record->caplen > MAX_RECORD) {
+			complain("%s: record %" PRIu64 " of %u bytes is longer than %d", name,
+				run->frames + 1, record->caplen, MAX_RECORD);
+			return false;
+		}
+		if (!take(run, record, bytes))
+			return false;
+	}
+	if (result == PCAP_ERROR_BREAK)
+		return true; /* the end */
+	complain("%s: record %" PRIu64 ": %s; the %" PRIu64 " before it were taken", name,
+		run->frames + 1, pcap_geterr(run->capture), run->frames);
+	return false;
+}
+
+/* --- summary --- */
+
+static uint64_t count_drops(const struct run *run)
+{
+	uint64_t drops = 0;
+
+	for (unsigned i = 0; i < MT_VERDICT_COUNT; i++) {
+		if (mt_verdict_is_drop((enum mt_verdict)i))
+			drops += run->counts[i];
+	}
+	return drops;
+}
+
+static void print_summary_json(const struct run *run, FILE *to)
+{
+	const char *separator = "";
+
+	fprintf(to,
+		"{\"received\": %" PRIu64 ", \"host\": %" PRIu64 ", \"accepted\": %" PRIu64
+		", \"truncated\": %" PRIu64 ", \"drops\": {",
+		run->frames, run->counts[MT_VERDICT_HOST], run->counts[MT_VERDICT_ACCEPTED],
+		run->truncated);
+	for (unsigned i = 0; i < MT_VERDICT_COUNT; i++) {
+		if (!mt_verdict_is_drop((enum mt_verdict)i) || run->counts[i] == 0)
+			continue;
+		fprintf(to, "%s\"%s\": %" PRIu64, separator, mt_verdict_name((enum mt_verdict)i),
+			run->counts[i]);
+		separator = ", ";
+	}
+	fputs("}}\n", to);
+}
+
+static void print_summary(const struct run *run, FILE *to)
+{
+	if (run->options->json) {
+		print_summary_json(run, to);
+		return;
+	}
+	fprintf(to, "%-28s %12" PRIu64 "\n", "frames read", run->frames);
+	fprintf(to, "%-28s %12" PRIu64 "\n", "accepted", run->counts[MT_VERDICT_ACCEPTED]);
+	if (run->truncated != 0)
+		fprintf(to, "  %-26s %12" PRIu64 "\n", "of them truncated", run->truncated);
+	fprintf(to, "%-28s %12" PRIu64 "\n", "host", run->counts[MT_VERDICT_HOST]);
+	fprintf(to, "%-28s %12" PRIu64 "\n", "dropped", count_drops(run));
+	for (unsigned i = 0; i < MT_VERDICT_COUNT; i++) {
+		if (mt_verdict_is_drop((enum mt_verdict)i) && run->counts[i] != 0)
+			fprintf(to, "  %-26s %12" PRIu64 "\n", mt_verdict_name((enum mt_verdict)i),
+				run->counts[i]);
+	}
+}
+
+/* Standard output may be one of the files to write: the summary keeps out of its way. */
+static bool report(const struct run *run)
+{
+	if (run->verdicts != NULL || run->output != NULL) {
+		print_summary(run, stderr);
+		return true;
+	}
+	print_summary(run, stdout);
+	return close_written("-", stdout);
+}
+
+int decap_main(int argc, char **argv)
+{
+	struct options options = {0};
+	struct run run = {.options = &options, .interfaces.other = -1};
+	bool fine = false;
+	int status = parse(argc, argv, &options);
+
+	if (status >= 0)
+		return status;
+	if (!open_capture(&run))
+		goto close_capture;
+	if (!open_to_write(&run, options.output, &run.output))
+		goto close_capture;
+	if (!open_to_write(&run, options.verdicts, &run.verdicts))
+		goto close_output;
+	fine = take_all(&run);
+	fine = close_written(options.verdicts, run.verdicts) && fine;
+	fine = report(&run) && fine;
+close_output:
+	fine = close_written(options.output, run.output) && fine;
+close_capture:
+	if (run.capture != NULL)
+		pcap_close(run.capture);
+	return fine ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,205 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# All tests. Installs what they need from Debian, builds, and closes with "N passed, N failed".
+set -eu
+. "$(dirname "$0")/lib/lab.sh"
+. "$LAB_ROOT/tests/lib/deps.sh"
+
+ASAN_BUILD=$LAB_ROOT/build-asan
+HUGEPAGES_MIB=768
+UNIT_SECONDS=300
+SMOKE_SECONDS=240
+export LAB_BUILD ASAN_OPTIONS UBSAN_OPTIONS
+ASAN_OPTIONS=abort_on_error=0:detect_leaks=1:strict_string_checks=1
+UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+
+usage() {
+    cat <<EOF
+Usage: sudo tests/run.sh [-k PATTERN] [--no-asan]
+
+    -k PATTERN  only tests whose name matches this extended regular expression
+    --no-asan   without the second build with AddressSanitizer and UBSan
+EOF
+}
+
+pattern=.
+asan=1
+while [ $# -gt 0 ]; do
+    case $1 in
+        -k)
+            [ $# -ge 2 ] || { usage >&2; exit 2; }
+            pattern=$2
+            shift
+            ;;
+        --no-asan) asan= ;;
+        --help | -h) usage; exit 0 ;;
+        *) usage >&2; exit 2 ;;
+    esac
+    shift
+done
+
+passed=0
+failed=()
+skipped=()
+
+wanted() {
+    [[ $1 =~ $pattern ]]
+}
+
+pass() {
+    passed=$((passed + $1))
+    printf 'ok      %s\n' "$2"
+}
+
+# fail NAME LOG: with the end of what it said.
+fail() {
+    failed+=("$1")
+    printf 'FAILED  %s\n' "$1"
+    tail -n 30 "$2" | sed 's/^/        /'
+}
+
+skip() {
+    skipped+=("$1: $2")
+    printf 'skipped %s: %s\n' "$1" "$2"
+}
+
+# judge NAME STATUS LOG: one test that is one process.
+judge() {
+    local name=$1 status=$2 log=$3 reason
+
+    case $status in
+        0) pass 1 "$name" ;;
+        77)
+            reason=$(head -n 1 "$log")
+            skip "$name" "${reason#SKIP: }"
+            ;;
+        124 | 137) echo "(timed out)" >>"$log"; fail "$name" "$log" ;;
+        *) fail "$name" "$log" ;;
+    esac
+}
+
+# A step that all the rest needs: the end, where it fails.
+require() {
+    local name=$1
+
+    shift
+    if "$@" >"$LAB_TMP/require.log" 2>&1; then
+        pass 1 "$name"
+    else
+        fail "$name" "$LAB_TMP/require.log"
+        finish
+    fi
+}
+
+# --- unit tests and fuzzing ----------------------------------------------------------------------
+
+# unit NAME BINARY: each cmocka test case counts.
+unit() {
+    local name=$1 binary=$2 log=$LAB_TMP/unit.log status=0 cases line
+
+    CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 5 "$UNIT_SECONDS" "$binary" >"$log" 2>&1 </dev/null \
+        || status=$?
+    cases=$(grep -c '^ok ' "$log") || :
+    if [ "$status" != 0 ] || [ "$cases" = 0 ]; then
+        passed=$((passed + cases))
+        if grep -q '^not ok ' "$log"; then
+            while read -r line; do
+                grep -A 8 -F "$line" "$log" >"$LAB_TMP/case.log"
+                fail "$name: ${line#not ok }" "$LAB_TMP/case.log"
+            done < <(grep '^not ok ' "$log")
+        else
+            judge "$name" "$status" "$log" # crashed, or no cmocka program
+        fi
+        return
+    fi
+    while read -r line; do
+        skip "$name" "${line#*# SKIP}"
+        cases=$((cases - 1))
+    done < <(grep -i '^ok .*# SKIP' "$log")
+    pass "$cases" "$name ($cases cases)"
+}
+
+units() {
+    local where=$1 label=$2 binary
+
+    for binary in "$where"/tests/unit/test_*; do
+        if [ -f "$binary" ] && [ -x "$binary" ] && wanted "$label/${binary##*/}"; then
+            unit "$label/${binary##*/}" "$binary"
+        fi
+    done
+}
+
+# --- smoke tests ---------------------------------------------------------------------------------
+
+smokes() {
+    local test name status begin
+
+    for test in "$LAB_ROOT"/tests/smoke/*.sh "$LAB_ROOT"/tests/smoke/*.py; do
+        name=${test##*/}
+        name=smoke/${name%.*}
+        { [ -x "$test" ] && wanted "$name"; } || continue
+        status=0
+        begin=$SECONDS
+        # TERM first, so that the test cleans up; its lab ends what it started.
+        timeout -k 30 "$SMOKE_SECONDS" "$test" >"$LAB_TMP/smoke.log" 2>&1 </dev/null || status=$?
+        judge "$name" "$status" "$LAB_TMP/smoke.log"
+        printf '        %s s\n' $((SECONDS - begin))
+    done
+}
+
+# --- the source ----------------------------------------------------------------------------------
+
+format() {
+    local files
+
+    wanted format || return 0
+    mapfile -t files < <(find "$LAB_ROOT"/{app,lib,tests} -name '*.[ch]')
+    [ "${#files[@]}" -gt 0 ] || return 0
+    if clang-format --dry-run -Werror "${files[@]}" >"$LAB_TMP/format.log" 2>&1; then
+        pass 1 "format (${#files[@]} files)"
+    else
+        fail format "$LAB_TMP/format.log"
+    fi
+}
+
+docs() {
+    local status=0
+
+    { [ -x "$LAB_ROOT/tests/docs.sh" ] && wanted docs; } || return 0
+    timeout -k 5 60 "$LAB_ROOT/tests/docs.sh" >"$LAB_TMP/docs.log" 2>&1 </dev/null || status=$?
+    judge docs "$status" "$LAB_TMP/docs.log"
+}
+
+finish() {
+    local line
+
+    if [ "${#failed[@]}" -gt 0 ]; then
+        printf '\nFailed:\n'
+        printf '    %s\n' "${failed[@]}"
+    fi
+    if [ "${#skipped[@]}" -gt 0 ]; then
+        printf '\nSkipped:\n'
+        printf '    %s\n' "${skipped[@]}"
+    fi
+    line="$passed passed, ${#failed[@]} failed"
+    [ "${#skipped[@]}" -eq 0 ] || line+=", ${#skipped[@]} skipped"
+    rm -f "$LAB_TMP"/*.log # what matters of them was shown
+    printf '\n%s\n' "$line"
+    [ "${#failed[@]}" -eq 0 ] || exit 1
+    exit 0
+}
+
+lab_begin run
+echo "Installing and building"
+deps_install "${DEPS_BUILD[@]}" "${DEPS_DEMO[@]}" "${DEPS_TESTS[@]}"
+require build build "$LAB_BUILD" --werror
+lab_hugepages_up "$HUGEPAGES_MIB"
+units "$LAB_BUILD" unit
+if [ -n "$asan" ]; then
+    require build-asan build "$ASAN_BUILD" --werror -Db_sanitize=address,undefined -Db_lundef=false
+    units "$ASAN_BUILD" asan
+fi
+smokes
+format
+docs
+finish

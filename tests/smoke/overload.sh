@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# More arrives than a TAP can take. Where receiving and delivering are different workers, packets
+# are dropped as `queue_full` and nowhere else; where one worker does both, it receives no more than
+# it delivers and drops nothing. The ledger balances all the time.
+set -eu
+. "$(dirname "$0")/../lib/lab.sh"
+lab_begin overload
+lab_hugepages_up 256
+lab_target_only
+FRAMES=$LAB_ROOT/tests/lib/frames.py
+
+"$FRAMES" conversations "$LAB_TMP/mirrored.pcap" --count 1024 --each 1
+
+# overload NAME DATAPLANE: runs until a million packets have arrived; looks 20 times at least.
+overload() {
+    local name=$1 dataplane=$2 looks received=0 drops
+
+    cat >"$LAB_TMP/$name.yaml" <<EOF
+dataplane: {$dataplane, eal: $(lab_eal mt-overload)}
+ports:
+  - {name: mirror, device: "net_pcap0,rx_pcap=$LAB_TMP/mirrored.pcap,infinite_rx=1"}
+outputs:
+  - {name: tools, type: tap, interface: mirror0}
+http: {control_socket: $LAB_TMP/$name.sock}
+EOF
+    lab_daemon_start "$name" "$LAB_TMP/$name.yaml"
+    for ((looks = 0; looks < 20 || received < 1000000; looks++)); do
+        [ "$looks" -lt 500 ] || lab_die "only $received packets received"
+        lab_ctl "$name" ledger --json >"$LAB_TMP/look.json"
+        lab_check_ledger "$LAB_TMP/look.json"
+        check "$(jq .in_flight "$LAB_TMP/look.json")" -le 20000 "in flight while overloaded"
+        received=$(jq .received "$LAB_TMP/look.json")
+    done
+    ip -n "$LAB_TARGET" -s -j link show mirror0 >"$LAB_TMP/$name-link.json"
+    lab_daemon_stop "$name"
+    drops=$(jq -c '[.drops, (.outputs[].drops)] | map(with_entries(select(.value > 0)))' \
+        "$LAB_TMP/$name.ledger")
+    echo "$name: $(jq -c '{received, accepted, delivered: .outputs.tools.delivered}' \
+        "$LAB_TMP/$name.ledger") drops $drops"
+}
+
+overload apart 'lcores: "0@0,1@0,2@1", receive_lcores: "1", queue_lcores: "2", queues: 1'
+check "$(jq .drops.queue_full "$LAB_TMP/apart.ledger")" -gt 0 "dropped as queue_full"
+check "$(jq '[.drops | to_entries[] | select(.key != "queue_full") | .value] | add // 0' \
+    "$LAB_TMP/apart.ledger")" -eq 0 "other drops"
+check "$(jq '[.outputs.tools.drops[]] | add // 0' "$LAB_TMP/apart.ledger")" -eq 0 "dropped by TAP"
+check "$(jq .in_flight "$LAB_TMP/apart.ledger")" -eq 0 "in flight at the end"
+
+overload alone 'lcores: "0@0,1@1", queues: 1'
+check "$(jq '[.drops[], .outputs.tools.drops[]] | add // 0' "$LAB_TMP/alone.ledger")" -eq 0 \
+    "drops where one worker does all"
+check "$(jq .outputs.tools.delivered "$LAB_TMP/alone.ledger")" -eq \
+    "$(jq .received "$LAB_TMP/alone.ledger")" "delivered where one worker does all"

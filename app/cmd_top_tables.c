@@ -101,7 +101,9 @@ static void table_depth(struct table *table, const json_t *queue)
 {
 	uint64_t length;
 
-	if (member_count(queue, "length", &length) && length == 0)
+	if (!member_count(queue, "length", &length))
+		table_text(table, "-");
+	else if (length == 0)
 		table_text(table, "no ring"); /* its owner is the only receiver */
 	else
 		table_text(
@@ -216,9 +218,12 @@ void print_samples(const struct sample *before, const struct sample *after, FILE
 	char uptime[FORMAT_SIZE];
 
 	format_duration(uptime, member_or_zero(after->status, "uptime_seconds"));
-	fprintf(stream, "mirrortapd %s, %s for %s; rates over %.1f s\n\n",
+	fprintf(stream, "mirrortapd %s, %s for %s; rates over %.1f s\n",
 		member_text(after->status, "version"), member_text(after->status, "state"), uptime,
 		seconds);
+	/* Here and not at the end, which a small screen cuts off. */
+	print_balance(after->ledger, stream);
+	fputc('\n', stream);
 	print_ports(before->ports, after->ports, seconds, stream);
 	fputc('\n', stream);
 	print_queues(before->queues, after->queues, seconds, stream);
@@ -226,6 +231,4 @@ void print_samples(const struct sample *before, const struct sample *after, FILE
 	print_outputs(before->outputs, after->outputs, seconds, stream);
 	fputc('\n', stream);
 	print_drops(before->ledger, after->ledger, seconds, stream);
-	fputc('\n', stream);
-	print_balance(after->ledger, stream);
 }

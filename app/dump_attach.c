@@ -2,6 +2,7 @@
 #include "dump.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <sched.h>
 #include <signal.h>
@@ -158,19 +159,42 @@ static int start_eal(const struct dump_daemon *daemon, bool verbose)
 	return rc;
 }
 
+/* EAL repeats its last words on standard error, past the log. Returns what to give to restore(). */
+static int silence_stderr(void)
+{
+	int saved = dup(STDERR_FILENO);
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	if (saved >= 0 && null >= 0)
+		dup2(null, STDERR_FILENO);
+	if (null >= 0)
+		close(null);
+	return saved;
+}
+
+static void restore_stderr(int saved)
+{
+	if (saved < 0)
+		return;
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+}
+
 static bool attach_logged(const struct dump_daemon *daemon, char *error, size_t error_size)
 {
 	char *log = NULL;
 	size_t size = 0;
 	FILE *stream = open_memstream(&log, &size);
-	int rc;
+	int saved, rc;
 
 	if (stream == NULL) {
 		snprintf(error, error_size, "out of memory");
 		return false;
 	}
 	rte_openlog_stream(stream);
+	saved = silence_stderr();
 	rc = start_eal(daemon, false);
+	restore_stderr(saved);
 	rte_openlog_stream(stderr);
 	fclose(stream);
 	if (rc < 0)

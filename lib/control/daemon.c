@@ -196,6 +196,9 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 	pthread_mutex_init(&daemon->lock, NULL);
 	daemon->snapshot.queues = plan->queues;
 	mt_config_tunnels(config, &daemon->snapshot.tunnels);
+	daemon->snapshot.fast = mt_fast_prepare(&daemon->snapshot.tunnels);
+	daemon->snapshot.plain_hash = config->dataplane.hash.fields == MT_HASH_5_TUPLE
+		&& !config->dataplane.hash.include_vni;
 	rc = mt_eal_start(config, plan, &daemon->eal, error, error_size);
 	if (rc < 0)
 		return rc;

@@ -107,6 +107,8 @@ static void make_arguments(const struct mt_config *config, const struct mt_plan 
 	add(arguments, "--proc-type=primary");
 	if (find_argument(config, "--log-level") == NULL)
 		add(arguments, "--log-level=warning");
+	if (find_argument(config, "--telemetry") == NULL)
+		add(arguments, "--no-telemetry");
 	if (prefix == NULL)
 		add(arguments, "--file-prefix=%s", eal->file_prefix);
 	add_pci(arguments, config);
@@ -208,6 +210,8 @@ int mt_eal_start(const struct mt_config *config, const struct mt_plan *plan, str
 	if (rc == 0) {
 		/* Standard output is for the final ledger. EAL permutes the list it is given. */
 		rte_openlog_stream(stderr);
+		/* Under systemd EAL would keep its files there, where consumers don't look. */
+		unsetenv("RUNTIME_DIRECTORY");
 		memcpy(copy, arguments.list, sizeof(copy));
 		rc = rte_eal_init(arguments.count, copy);
 		if (rc < 0) {

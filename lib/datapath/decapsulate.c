@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <rte_prefetch.h>
-
-#include "datapath/stages.h"
 #include "packet/decapsulate.h"
+#include "datapath/stages.h"
 #include "packet/fast.h"
 #include "packet/frame_info.h"
-
-enum {
-	PREFETCH_AHEAD = 4,
-};
 
 /* Cuts `length` bytes off the front, whole segments too. The chain is longer than that. */
 static struct rte_mbuf *cut_front(struct rte_mbuf *frame, uint32_t length)
@@ -66,22 +60,29 @@ static bool add_ethernet(struct rte_mbuf *frame, uint16_t ethertype)
 static inline void write_info(
 	struct rte_mbuf *frame, const struct mt_facts *facts, uint64_t time_ns)
 {
-	const uint64_t bad = RTE_MBUF_F_RX_IP_CKSUM_BAD | RTE_MBUF_F_RX_L4_CKSUM_BAD;
-	const uint64_t kept = RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
 	struct mt_frame_info *info = mt_frame_info(frame);
-	uint32_t flags = facts->flags;
 
-	if (unlikely((frame->ol_flags & bad) != 0))
-		flags |= MT_FLAG_BAD_CHECKSUM;
-	info->source = facts->source;
 	info->time_ns = time_ns;
-	info->vni_flags = facts->vni << 8 | flags;
+	info->source = facts->source;
+	info->vni_flags = facts->vni << 8 | facts->flags;
 	info->original_length = facts->original_length;
 	/* What the device said of the outer packet does not hold for the inner one. */
-	frame->ol_flags = (frame->ol_flags & kept) | RTE_MBUF_F_RX_RSS_HASH;
 	frame->packet_type = 0;
 	frame->vlan_tci = 0;
 	frame->hash.rss = facts->flow_hash;
+}
+
+/* Device flags that an inner frame keeps, or that say something bad of the outer packet. */
+static const uint64_t borrowed = RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
+static const uint64_t maybe_bad = RTE_MBUF_F_RX_IP_CKSUM_BAD | RTE_MBUF_F_RX_L4_CKSUM_BAD;
+
+/* RTE_MBUF_F_RX_*_CKSUM_NONE has the bit of BAD too: ask for the whole field. */
+static inline uint8_t checksum_flag(uint64_t device_flags)
+{
+	bool bad = (device_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_BAD
+		|| (device_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_BAD;
+
+	return bad ? MT_FLAG_BAD_CHECKSUM : 0;
 }
 
 /* The complete way: any shape. NULL: the frame was given a verdict. It has facts of its own, so
@@ -89,6 +90,7 @@ static inline void write_info(
 static __rte_noinline struct rte_mbuf *decapsulate_any(
 	const struct mt_tunnels *tunnels, struct mt_batch *batch, struct rte_mbuf *frame)
 {
+	const uint64_t device_flags = frame->ol_flags;
 	struct mt_facts facts;
 	uint32_t made_up;
 	struct rte_mbuf *inner;
@@ -105,45 +107,63 @@ static __rte_noinline struct rte_mbuf *decapsulate_any(
 		mt_batch_drop(batch, inner, MT_VERDICT_NO_HEADROOM);
 		return NULL;
 	}
+	facts.flags |= checksum_flag(device_flags);
 	write_info(inner, &facts, batch->time_ns);
+	inner->ol_flags = (inner->ol_flags & borrowed) | RTE_MBUF_F_RX_RSS_HASH;
 	return inner;
 }
 
-static inline bool decapsulate_fast(
-	const struct mt_tunnels *tunnels, struct rte_mbuf *frame, uint64_t time_ns)
+static __rte_always_inline bool decapsulate_fast(const struct mt_fast *fast,
+	const struct mt_hash_config *hash, struct rte_mbuf *frame, uint64_t time_ns)
 {
+	const uint64_t device_flags = frame->ol_flags;
 	struct mt_facts facts;
 
 	if (unlikely(frame->nb_segs != 1
 		    || !mt_packet_fast(rte_pktmbuf_mtod(frame, const uint8_t *), frame->data_len,
-			    tunnels, &facts)))
+			    fast, hash, &facts)))
 		return false;
 	frame->data_off += MT_FAST_INNER;
 	frame->data_len = facts.inner_length;
 	frame->pkt_len = facts.inner_length;
+	frame->ol_flags = RTE_MBUF_F_RX_RSS_HASH;
+	if (unlikely((device_flags & (maybe_bad | borrowed)) != 0)) {
+		facts.flags |= checksum_flag(device_flags);
+		frame->ol_flags |= device_flags & borrowed;
+	}
 	write_info(frame, &facts, time_ns);
 	return true;
 }
 
-void mt_stage_decapsulate(const struct mt_snapshot *snapshot, struct mt_batch *batch)
+static __rte_always_inline void decapsulate_batch(const struct mt_snapshot *snapshot,
+	const struct mt_hash_config *hash, struct mt_batch *batch)
 {
-	const struct mt_tunnels *tunnels = &snapshot->tunnels;
+	const struct mt_fast fast = snapshot->fast;
+	const uint64_t time_ns = batch->time_ns;
 	const uint16_t count = batch->count;
 	uint16_t kept = 0;
 
-	for (uint16_t i = 0; i < RTE_MIN(count, PREFETCH_AHEAD); i++)
-		rte_prefetch0(rte_pktmbuf_mtod(batch->frames[i], void *));
 	for (uint16_t i = 0; i < count; i++) {
 		struct rte_mbuf *frame = batch->frames[i];
 
-		if (i + PREFETCH_AHEAD < count)
-			rte_prefetch0(rte_pktmbuf_mtod(batch->frames[i + PREFETCH_AHEAD], void *));
-		if (unlikely(!decapsulate_fast(tunnels, frame, batch->time_ns))) {
-			frame = decapsulate_any(tunnels, batch, frame);
+		if (unlikely(!decapsulate_fast(&fast, hash, frame, time_ns))) {
+			frame = decapsulate_any(&snapshot->tunnels, batch, frame);
 			if (frame == NULL)
 				continue;
 		}
 		batch->frames[kept++] = frame;
 	}
 	batch->count = kept;
+}
+
+void mt_stage_decapsulate(const struct mt_snapshot *snapshot, struct mt_batch *batch)
+{
+	/* The default as a constant: the masks of the hash vanish from the code. */
+	if (likely(snapshot->plain_hash)) {
+		const struct mt_hash_config plain = mt_hash_configure(MT_HASH_5_TUPLE, 0);
+
+		decapsulate_batch(snapshot, &plain, batch);
+	} else {
+		decapsulate_batch(snapshot, &snapshot->fast.hash, batch);
+	}
 }

@@ -5,6 +5,7 @@
 
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
+#include <rte_prefetch.h>
 
 #include "datapath/stages.h"
 #include "output/output.h"
@@ -69,8 +70,10 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 	batch.host_count = 0;
 	memset(batch.verdicts, 0, sizeof(batch.verdicts));
 	batch.time_ns = read_clock(worker);
-	for (uint16_t i = 0; i < received; i++)
+	for (uint16_t i = 0; i < received; i++) {
+		rte_prefetch0(rte_pktmbuf_mtod(batch.frames[i], void *));
 		bytes += batch.frames[i]->pkt_len;
+	}
 
 	mt_stage_decapsulate(worker->snapshot, &batch);
 	/* Counted before anything goes on to another worker, so that the ledger never sees more

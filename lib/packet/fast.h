@@ -58,7 +58,26 @@ static inline void mt_fast_direction(struct mt_facts *facts, bool egress, bool i
 		facts->flags |= MT_FLAG_INGRESS;
 }
 
-/* Inner IPv4 at `ip`, behind `facts->inner_length` - 14 bytes or less. */
+/* Eight bytes of a header as they are loaded: compared under a mask, several of them at once. */
+#define MT_BYTES(a, b, c, d, e, f, g, h)                                          \
+	RTE_BE64((uint64_t)(a) << 56 | (uint64_t)(b) << 48 | (uint64_t)(c) << 40  \
+		| (uint64_t)(d) << 32 | (uint64_t)(e) << 24 | (uint64_t)(f) << 16 \
+		| (uint64_t)(g) << 8 | (uint64_t)(h))
+
+/* From the ethertype on: IPv4 with a header of 20 bytes (RFC 791 section 3.1), then type of
+ * service, total length, identification. */
+#define MT_FAST_IPV4 MT_BYTES(0x08, 0x00, 0x45, 0, 0, 0, 0, 0)
+#define MT_FAST_IPV4_MASK MT_BYTES(0xff, 0xff, 0xff, 0, 0, 0, 0, 0)
+/* The next eight: flags and fragment offset (no fragment), time to live, protocol, checksum. */
+#define MT_FAST_FRAGMENT_MASK MT_BYTES(0x3f, 0xff, 0, 0, 0, 0, 0, 0)
+#define MT_FAST_UDP4 MT_BYTES(0, 0, 0, IPPROTO_UDP, 0, 0, 0, 0)
+#define MT_FAST_UDP4_MASK MT_BYTES(0x3f, 0xff, 0, 0xff, 0, 0, 0, 0)
+/* From the UDP destination port on: port, length, checksum, then the I bit of VXLAN (RFC 7348
+ * section 5). */
+#define MT_FAST_VXLAN_MASK MT_BYTES(0xff, 0xff, 0, 0, 0, 0, 0x08, 0)
+
+/* Inner IPv4 at `ip`, behind `facts->inner_length` - 14 bytes or less; its version, header length
+ * and fragment fields are known to be plain. */
 static inline bool mt_fast_inner4(
 	const uint8_t *ip, const struct mt_hash_config *hash, struct mt_facts *facts)
 {
@@ -68,9 +87,7 @@ static inline bool mt_fast_inner4(
 	uint8_t protocol = ip[9];
 	uint32_t outer_source = (uint32_t)(facts->source.low >> 32);
 
-	if (unlikely((mt_load16(ip + 6) & RTE_BE16(0x3fff)) != 0 || total < 24))
-		return false;
-	if (unlikely(protocol != IPPROTO_TCP && protocol != IPPROTO_UDP))
+	if (unlikely((protocol != IPPROTO_TCP && protocol != IPPROTO_UDP) || total < 24))
 		return false;
 	facts->original_length = RTE_MAX(facts->inner_length, MT_ETHERNET_LENGTH + total);
 	mt_fast_direction(facts, source == outer_source, destination == outer_source);
@@ -101,33 +118,49 @@ static inline bool mt_fast_inner6(
 	return true;
 }
 
+/* The part of the configuration that the fast path needs. */
+struct mt_fast {
+	uint64_t vxlan; /* to compare with 8 bytes from the UDP destination port on */
+	struct mt_hash_config hash;
+};
+
+/* Made once for a configuration. The first VXLAN port is the fast one. */
+static inline struct mt_fast mt_fast_prepare(const struct mt_tunnels *tunnels)
+{
+	struct mt_fast fast = {.vxlan = UINT64_MAX, .hash = tunnels->hash};
+	uint16_t port;
+
+	if (tunnels->vxlan_count == 0)
+		return fast; /* what no masked packet is equal to */
+	port = rte_be_to_cpu_16(tunnels->vxlan_ports[0]);
+	fast.vxlan = MT_BYTES(port >> 8, port & 0xff, 0, 0, 0, 0, 0x08, 0);
+	return fast;
+}
+
 /* Reads `length` contiguous bytes at `frame`. True: the frame is accepted, and `facts` is what
- * mt_packet_decapsulate would say. False: not the common shape, `facts` means nothing. */
-static inline bool mt_packet_fast(const uint8_t *frame, uint32_t length,
-	const struct mt_tunnels *tunnels, struct mt_facts *facts)
+ * mt_packet_decapsulate would say. False: not the common shape, `facts` means nothing. `hash` is
+ * that of `fast`, apart so that a caller can make it a constant. */
+static __rte_always_inline bool mt_packet_fast(const uint8_t *frame, uint32_t length,
+	const struct mt_fast *fast, const struct mt_hash_config *hash, struct mt_facts *facts)
 {
 	const uint8_t *inner = frame + MT_FAST_INNER;
+	uint64_t shape;
+	uint64_t inner_ip;
 	uint32_t total;
 	uint32_t udp_length;
-	uint16_t ethertype;
 
-	if (unlikely(length < MT_FAST_MIN_LENGTH || tunnels->vxlan_count == 0))
+	if (unlikely(length < MT_FAST_MIN_LENGTH))
 		return false;
-	/* Ethertype, version and header length in one load (RFC 791 section 3.1). */
-	if (unlikely((mt_load32(frame + 12) & RTE_BE32(0xffffff00)) != RTE_BE32(0x08004500)))
+	shape = (mt_load64(frame + 12) ^ MT_FAST_IPV4) & MT_FAST_IPV4_MASK;
+	shape |= (mt_load64(frame + 20) ^ MT_FAST_UDP4) & MT_FAST_UDP4_MASK;
+	shape |= (mt_load64(frame + MT_FAST_UDP + 2) & MT_FAST_VXLAN_MASK) ^ fast->vxlan;
+	if (unlikely(shape != 0))
 		return false;
-	/* No fragment, UDP; time to live may be anything. */
-	if (unlikely((mt_load32(frame + 20) & RTE_BE32(0x3fff00ff)) != RTE_BE32(IPPROTO_UDP)))
-		return false;
+	/* Lengths that agree with each other and with what is there; padding behind is cut. */
 	total = rte_be_to_cpu_16(mt_load16(frame + MT_FAST_IP + 2));
 	udp_length = rte_be_to_cpu_16(mt_load16(frame + MT_FAST_UDP + 4));
-	/* Lengths that agree with each other and with what is there; padding behind is cut. */
 	if (unlikely(MT_FAST_IP + total > length || udp_length + 20 != total
 		    || total < MT_FAST_MIN_LENGTH - MT_FAST_IP))
-		return false;
-	if (unlikely(mt_load16(frame + MT_FAST_UDP + 2) != tunnels->vxlan_ports[0]))
-		return false;
-	if (unlikely((frame[MT_FAST_VXLAN] & 0x08) == 0)) /* the I bit, RFC 7348 section 5 */
 		return false;
 
 	facts->source = mt_address_from_ipv4(mt_load32(frame + MT_FAST_IP + 12));
@@ -139,12 +172,15 @@ static inline bool mt_packet_fast(const uint8_t *frame, uint32_t length,
 	facts->tunnel = MT_TUNNEL_VXLAN;
 	facts->flags = 0;
 
-	ethertype = mt_load16(inner + 12);
-	if (likely(ethertype == RTE_BE16(0x0800) && inner[14] == 0x45)) {
-		if (!mt_fast_inner4(inner + 14, &tunnels->hash, facts))
+	inner_ip = mt_load64(inner + 12);
+	shape = (inner_ip ^ MT_FAST_IPV4) & MT_FAST_IPV4_MASK;
+	shape |= mt_load64(inner + 20) & MT_FAST_FRAGMENT_MASK;
+	if (likely(shape == 0)) {
+		if (!mt_fast_inner4(inner + 14, hash, facts))
 			return false;
-	} else if (ethertype == RTE_BE16(0x86dd) && inner[14] >> 4 == 6) {
-		if (!mt_fast_inner6(inner + 14, &tunnels->hash, facts))
+	} else if ((inner_ip & MT_BYTES(0xff, 0xff, 0xf0, 0, 0, 0, 0, 0))
+		== MT_BYTES(0x86, 0xdd, 0x60, 0, 0, 0, 0, 0)) {
+		if (!mt_fast_inner6(inner + 14, hash, facts))
 			return false;
 	} else {
 		return false;

@@ -32,6 +32,7 @@ struct listener {
 
 struct mt_http {
 	char socket_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char made_folder[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "": it was there */
 	struct listener listeners[MAX_LISTENERS];
 	unsigned count;
 };
@@ -153,17 +154,19 @@ static bool is_alive(const struct sockaddr_un *address)
 	return alive;
 }
 
-static void make_parent(const char *path)
+/* Makes the socket's folder if there is none; it is removed in the end. */
+static void make_folder(struct mt_http *http)
 {
-	char folder[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char folder[sizeof(http->made_folder)];
 	char *slash;
 
-	snprintf(folder, sizeof(folder), "%s", path);
+	memcpy(folder, http->socket_path, sizeof(folder));
 	slash = strrchr(folder, '/');
-	if (slash != NULL && slash != folder) {
-		*slash = '\0';
-		mkdir(folder, 0755);
-	}
+	if (slash == NULL || slash == folder)
+		return;
+	*slash = '\0';
+	if (mkdir(folder, 0755) == 0)
+		memcpy(http->made_folder, folder, sizeof(folder));
 }
 
 static int listen_unix(struct mt_http *http, char *error, size_t error_size)
@@ -180,7 +183,7 @@ static int listen_unix(struct mt_http *http, char *error, size_t error_size)
 			http->socket_path);
 		return -EADDRINUSE;
 	}
-	make_parent(http->socket_path);
+	make_folder(http);
 	unlink(http->socket_path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0
@@ -288,5 +291,7 @@ void mt_http_stop(struct mt_http *http)
 	for (unsigned i = 0; i < http->count; i++)
 		MHD_stop_daemon(http->listeners[i].server);
 	unlink(http->socket_path);
+	if (http->made_folder[0] != '\0')
+		rmdir(http->made_folder);
 	free(http);
 }

@@ -21,8 +21,11 @@ static int create_pool(struct mt_port *port, const struct mt_plan *plan, unsigne
 	char name[RTE_MEMPOOL_NAMESIZE];
 
 	snprintf(name, sizeof(name), "mt_pool_%s", port->config->name);
-	port->pool = rte_pktmbuf_pool_create(name, plan->ports[index].mbufs, POOL_CACHE, 0,
-		plan->ports[index].buffer_bytes, port->device.numa_node);
+	/* Consumers in other processes give their buffers back to this pool. With DPDK's default
+	 * ring, one that loses its CPU in the middle of that would make our workers wait for it;
+	 * with relaxed tail synchronisation they go on. */
+	port->pool = rte_pktmbuf_pool_create_by_ops(name, plan->ports[index].mbufs, POOL_CACHE, 0,
+		plan->ports[index].buffer_bytes, port->device.numa_node, "ring_mt_rts");
 	if (port->pool != NULL)
 		return 0;
 	snprintf(error, error_size,

@@ -2,8 +2,13 @@
 #include "output/ethdev.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <rte_bus.h>
 #include <rte_common.h>
@@ -22,7 +27,7 @@ int mt_ethdev_probe(const char *device, struct mt_ethdev *ethdev, char *error, s
 	struct rte_eth_dev_info info;
 	int rc;
 
-	*ethdev = (struct mt_ethdev){0};
+	*ethdev = (struct mt_ethdev){.device = device};
 	device_name(device, name, sizeof(name));
 	if (rte_eth_dev_get_port_by_name(name, &ethdev->id) < 0) {
 		rc = rte_dev_probe(device);
@@ -51,23 +56,109 @@ int mt_ethdev_probe(const char *device, struct mt_ethdev *ethdev, char *error, s
 	return 0;
 }
 
-/* Their queues exist before they are configured, and each one that is not polled loses packets. */
-static bool has_fixed_queues(const char *driver)
-{
-	static const char *const drivers[] = {"net_pcap", "net_af_packet", "net_af_xdp",
-		"net_vhost", "net_virtio_user", "net_ring"};
+/* What drivers of virtual devices want and don't tell in their device information. */
+struct quirks {
+	const char *driver;
+	bool fixed_queues; /* they exist before they are configured; one not polled loses packets */
+	bool paired;       /* as many transmit as receive queues, or none of it */
+	bool mtu_limit;    /* sends nothing longer than its MTU, which can't be raised */
+	uint16_t default_tx_queues; /* its peer may have no more; 0: as asked */
+	uint32_t max_tx_bytes;      /* 0: no limit of its own */
+	uint32_t buffers;           /* taken from the pool for each queue pair */
+};
 
-	for (size_t i = 0; i < RTE_DIM(drivers); i++) {
-		if (strcmp(driver, drivers[i]) == 0)
-			return true;
-	}
-	return false;
+static const struct quirks *quirks_of(const char *driver)
+{
+	enum {
+		XDP_BUFFERS = 4096, /* rte_eth_af_xdp.c: fill and completion rings */
+		XDP_ROOM = 2048,
+	};
+	static const struct quirks list[] = {
+		{.driver = "net_pcap", .fixed_queues = true},
+		{.driver = "net_af_packet", .fixed_queues = true},
+		{.driver = "net_af_xdp",
+			.fixed_queues = true,
+			.paired = true,
+			.max_tx_bytes = XDP_ROOM,
+			.buffers = XDP_BUFFERS},
+		{.driver = "net_tap", .paired = true, .mtu_limit = true},
+		{.driver = "net_vhost", .fixed_queues = true},
+		{.driver = "net_virtio_user", .fixed_queues = true},
+		{.driver = "net_ring", .fixed_queues = true},
+		{.driver = "net_memif", .default_tx_queues = 1},
+		{.driver = ""},
+	};
+	size_t i = 0;
+
+	while (i + 1 < RTE_DIM(list) && strcmp(driver, list[i].driver) != 0)
+		i++;
+	return &list[i];
+}
+
+uint16_t mt_ethdev_default_tx_queues(const struct mt_ethdev *ethdev, uint16_t queues)
+{
+	uint16_t most = quirks_of(ethdev->driver)->default_tx_queues;
+
+	return most > 0 ? RTE_MIN(most, queues) : queues;
+}
+
+void mt_ethdev_own_buffers(
+	const struct mt_ethdev *ethdev, uint16_t queues, uint32_t *buffers, uint32_t *room)
+{
+	const struct quirks *quirks = quirks_of(ethdev->driver);
+
+	*buffers = quirks->buffers * queues;
+	*room = quirks->buffers > 0 ? quirks->max_tx_bytes + RTE_PKTMBUF_HEADROOM : 0;
 }
 
 /* A NIC, as opposed to a virtual device: its MTU is ours to set. */
 static bool is_nic(const struct rte_eth_dev_info *info)
 {
 	return info->device != NULL && strcmp(rte_bus_name(rte_dev_bus(info->device)), "vdev") != 0;
+}
+
+static void fit_queues(struct mt_ethdev *ethdev, const struct mt_ethdev_request *request,
+	const struct rte_eth_dev_info *info, const struct quirks *quirks)
+{
+	ethdev->rx_queues = RTE_MIN(request->rx_queues, info->max_rx_queues);
+	if (request->all_rx_queues && quirks->fixed_queues)
+		ethdev->rx_queues = info->max_rx_queues;
+	ethdev->tx_queues = RTE_MIN(request->tx_queues, info->max_tx_queues);
+	if (quirks->paired)
+		ethdev->rx_queues = ethdev->tx_queues =
+			RTE_MAX(ethdev->rx_queues, ethdev->tx_queues);
+}
+
+/* net_af_packet frees a frame that does not fit its ring's frames and says that it was sent, and
+ * the kernel skips one that is longer than the interface's MTU allows. */
+static uint32_t longest_af_packet_frame(const char *device, unsigned int interface)
+{
+	enum { DEFAULT_FRAME = 2048, FRAME_HEADER = 32 }; /* TPACKET2_HDRLEN - sockaddr_ll */
+	const char *option = strstr(device, ",framesz=");
+	uint32_t longest = option != NULL ? strtoul(option + 9, NULL, 10) : DEFAULT_FRAME;
+	struct ifreq request = {0};
+	int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	longest = longest > FRAME_HEADER ? longest - FRAME_HEADER : 0;
+	if (control >= 0 && if_indextoname(interface, request.ifr_name) != NULL
+		&& ioctl(control, SIOCGIFMTU, &request) == 0)
+		longest = RTE_MIN(longest, (uint32_t)request.ifr_mtu + RTE_ETHER_HDR_LEN);
+	if (control >= 0)
+		close(control);
+	return longest;
+}
+
+/* The longest frame that goes out whole: two VLAN tags are allowed beyond the MTU. */
+static uint32_t longest_frame(const struct mt_ethdev *ethdev, const struct rte_eth_dev_info *info,
+	const struct quirks *quirks)
+{
+	enum { TAGGED_ETHERNET = 14 + 8 };
+
+	if (is_nic(info) || quirks->mtu_limit)
+		return ethdev->mtu + TAGGED_ETHERNET;
+	if (strcmp(ethdev->driver, "net_af_packet") == 0)
+		return longest_af_packet_frame(ethdev->device, info->if_index);
+	return quirks->max_tx_bytes != 0 ? quirks->max_tx_bytes : UINT32_MAX;
 }
 
 static int configure(struct mt_ethdev *ethdev, const struct mt_ethdev_request *request,
@@ -77,12 +168,10 @@ static int configure(struct mt_ethdev *ethdev, const struct mt_ethdev_request *r
 	const uint64_t rx_wanted = RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_IPV4_CKSUM
 		| RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
 	const uint64_t hash_wanted = RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP;
+	const struct quirks *quirks = quirks_of(ethdev->driver);
 	struct rte_eth_conf conf = {0};
 
-	ethdev->rx_queues = RTE_MIN(request->rx_queues, info->max_rx_queues);
-	if (request->all_rx_queues && has_fixed_queues(ethdev->driver))
-		ethdev->rx_queues = info->max_rx_queues;
-	ethdev->tx_queues = RTE_MIN(request->tx_queues, info->max_tx_queues);
+	fit_queues(ethdev, request, info, quirks);
 	/* The hash over the outer tuple is coarse, but it spreads the work of decapsulation. ENA
 	 * lets neither fields nor key be chosen: ask for what it says it does. */
 	ethdev->rss_types = ethdev->rx_queues > 1 ? info->flow_type_rss_offloads & hash_wanted : 0;
@@ -152,6 +241,7 @@ int mt_ethdev_start(struct mt_ethdev *ethdev, const struct mt_ethdev_request *re
 	rte_eth_promiscuous_enable(ethdev->id);
 	if (rte_eth_dev_get_mtu(ethdev->id, &mtu) == 0)
 		ethdev->mtu = mtu;
+	ethdev->max_tx_bytes = longest_frame(ethdev, &info, quirks_of(ethdev->driver));
 	return 0;
 }
 

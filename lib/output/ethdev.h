@@ -22,13 +22,15 @@ struct mt_ethdev_request {
 
 /* What it got. */
 struct mt_ethdev {
-	uint16_t id; /* DPDK's port id */
+	const char *device; /* as it was probed; the caller's string */
+	uint16_t id;        /* DPDK's port id */
 	uint16_t rx_queues;
 	uint16_t tx_queues;
 	uint16_t rx_descriptors;
-	uint32_t mtu;
+	uint32_t mtu;          /* as DPDK has it; a virtual device may not care */
 	uint64_t rss_types;    /* RTE_ETH_RSS_*, 0: the device does not spread */
 	bool multi_segment_tx; /* takes chained frames */
+	uint32_t max_tx_bytes; /* longest frame that it can send, Ethernet header included */
 	int numa_node;         /* -1: any */
 	char driver[32];
 };
@@ -42,6 +44,15 @@ int mt_ethdev_probe(const char *device, struct mt_ethdev *ethdev, char *error, s
  * Returns 0 with the rest of `ethdev` set, or -errno with `error`. */
 int mt_ethdev_start(struct mt_ethdev *ethdev, const struct mt_ethdev_request *request, char *error,
 	size_t error_size);
+
+/* How many transmit queues an output with `queues` queues should use of the device, if its user
+ * does not say: a memif peer may have one ring only, and frames for others would go astray. */
+uint16_t mt_ethdev_default_tx_queues(const struct mt_ethdev *ethdev, uint16_t queues);
+
+/* How many packet buffers a device takes from its pool for itself as soon as it has `queues` queue
+ * pairs, and how long they must be at least; both may be 0. */
+void mt_ethdev_own_buffers(
+	const struct mt_ethdev *ethdev, uint16_t queues, uint32_t *buffers, uint32_t *room);
 
 /* Stops and closes it. */
 void mt_ethdev_stop(struct mt_ethdev *ethdev);

@@ -22,6 +22,7 @@ enum {
 /* Why an output did not deliver a frame. X(SYMBOL, "name", "meaning") */
 #define MT_OUTPUT_DROPS(X)                                                                    \
 	X(FULL, "full", "The ring, device or interface had no room: its reader is too slow.") \
+	X(NO_BUFFER, "no_buffer", "No buffer was free for a copy that the device needs.")     \
 	X(ERROR, "error", "The output is in an error state, or the write failed.")            \
 	X(TOO_LONG, "too_long", "The frame is longer than the output's MTU allows.")          \
 	X(STOPPED, "stopped", "Not taken by its reader before the daemon ended.")
@@ -60,6 +61,7 @@ struct mt_output_settings {
 	const char *name;
 	const char *interface; /* tap */
 	const char *device;    /* port */
+	uint16_t tx_queues;    /* port: to use of the device; 0: as many as suit it */
 	uint32_t mtu;          /* tap: bytes behind the Ethernet header */
 	uint32_t length;       /* ring: frames that one queue holds, a power of two */
 	uint16_t queues;

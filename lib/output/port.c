@@ -20,8 +20,10 @@ enum {
 	ASIDE_LENGTH = 1024, /* frames that a queue may have set aside */
 	BURST = 64,
 	COPY_BUFFERS = 1023, /* for devices that take no chained frames */
-	COPY_LENGTH = 9216 + 14 + 8 + RTE_PKTMBUF_HEADROOM,
-	IDLE_BUFFERS = 511, /* for a receive queue that is never polled */
+	MTU = 9216,
+	COPY_LENGTH = MTU + 14 + 8 + RTE_PKTMBUF_HEADROOM,
+	IDLE_DESCRIPTORS = 256,
+	IDLE_BUFFERS = 511, /* for one receive queue, which is never polled */
 };
 
 struct port_queue {
@@ -63,7 +65,7 @@ static int share_tx_queues(struct mt_output *output, const struct mt_output_sett
 		queue->home = queue->tx_queue;
 		if (settings->queue_worker[q] == settings->queue_worker[queue->home])
 			continue;
-		snprintf(name, sizeof(name), "mt_aside_%.12s_%u", output->name, q);
+		snprintf(name, sizeof(name), "mti_a_%.15s_%u", output->name, q % 1000);
 		queue->aside = rte_ring_create(name, ASIDE_LENGTH, settings->queue_node[q],
 			RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ);
 		if (queue->aside == NULL)
@@ -72,27 +74,49 @@ static int share_tx_queues(struct mt_output *output, const struct mt_output_sett
 	return 0;
 }
 
+/* Receive queues are not polled, but some devices must have them, and fill them. */
+static int create_idle_pool(struct port_output *port, const char *output_name, uint16_t queues)
+{
+	char name[RTE_MEMPOOL_NAMESIZE];
+	uint32_t buffers, room;
+
+	mt_ethdev_own_buffers(&port->device, queues, &buffers, &room);
+	snprintf(name, sizeof(name), "mt_idle_%s", output_name);
+	port->idle = rte_pktmbuf_pool_create(name, buffers + IDLE_BUFFERS * queues, 0, 0,
+		RTE_MAX(room, (uint32_t)RTE_MBUF_DEFAULT_BUF_SIZE), port->device.numa_node);
+	return port->idle == NULL ? -rte_errno : 0;
+}
+
+static int create_copy_pool(struct port_output *port, const char *output_name)
+{
+	char name[RTE_MEMPOOL_NAMESIZE];
+
+	snprintf(name, sizeof(name), "mt_copies_%s", output_name);
+	port->copies = rte_pktmbuf_pool_create(
+		name, COPY_BUFFERS, 0, 0, COPY_LENGTH, port->device.numa_node);
+	return port->copies == NULL ? -rte_errno : 0;
+}
+
 static int start_device(struct mt_output *output, const struct mt_output_settings *settings)
 {
 	struct port_output *port = output->private;
 	struct mt_ethdev_request request = {
 		.rx_queues = 1, /* memif and vhost count queue pairs */
-		.tx_queues = settings->queues,
-		.rx_descriptors = 256,
+		.rx_descriptors = IDLE_DESCRIPTORS,
 		.tx_descriptors = TX_DESCRIPTORS,
-		.mtu = 9216,
+		.mtu = MTU,
 	};
-	char name[RTE_MEMPOOL_NAMESIZE];
 	int rc;
 
 	rc = mt_ethdev_probe(settings->device, &port->device, output->error, sizeof(output->error));
 	if (rc < 0)
 		return rc;
-	snprintf(name, sizeof(name), "mt_idle_%s", output->name);
-	port->idle = rte_pktmbuf_pool_create(
-		name, IDLE_BUFFERS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, port->device.numa_node);
-	if (port->idle == NULL)
-		return -rte_errno;
+	request.tx_queues = settings->tx_queues > 0
+		? RTE_MIN(settings->tx_queues, settings->queues)
+		: mt_ethdev_default_tx_queues(&port->device, settings->queues);
+	rc = create_idle_pool(port, output->name, request.tx_queues);
+	if (rc < 0)
+		return rc;
 	request.pool = port->idle;
 	rc = mt_ethdev_start(&port->device, &request, output->error, sizeof(output->error));
 	if (rc < 0)
@@ -104,10 +128,25 @@ static int start_device(struct mt_output *output, const struct mt_output_setting
 	}
 	if (port->device.multi_segment_tx)
 		return 0;
-	snprintf(name, sizeof(name), "mt_copies_%s", output->name);
-	port->copies = rte_pktmbuf_pool_create(
-		name, COPY_BUFFERS, 0, 0, COPY_LENGTH, port->device.numa_node);
-	return port->copies == NULL ? -rte_errno : 0;
+	port->device.max_tx_bytes =
+		RTE_MIN(port->device.max_tx_bytes, (uint32_t)COPY_LENGTH - RTE_PKTMBUF_HEADROOM);
+	return create_copy_pool(port, output->name);
+}
+
+static void port_maintain(struct mt_output *output)
+{
+	struct port_output *port = output->private;
+	struct rte_eth_link link;
+
+	if (rte_eth_link_get_nowait(port->device.id, &link) < 0)
+		return;
+	if (link.link_status == RTE_ETH_LINK_UP) {
+		atomic_store_explicit(&output->state, MT_OUTPUT_UP, memory_order_relaxed);
+		return;
+	}
+	snprintf(output->error, sizeof(output->error),
+		"link of driver %s is down; is its peer connected?", port->device.driver);
+	mt_output_fail(output);
 }
 
 static int port_open(struct mt_output *output, const struct mt_output_settings *settings)
@@ -124,6 +163,8 @@ static int port_open(struct mt_output *output, const struct mt_output_settings *
 		rc = share_tx_queues(output, settings);
 	if (rc < 0)
 		port_close(output);
+	else
+		port_maintain(output); /* a peer may be away from the start */
 	return rc;
 }
 
@@ -136,42 +177,62 @@ static struct rte_mbuf *unchain(struct port_output *port, struct rte_mbuf *frame
 	return copy;
 }
 
-/* Sends what the device takes, frees the rest. Returns the number sent; adds up their bytes. */
-static uint16_t transmit(struct port_output *port, uint16_t tx_queue, struct rte_mbuf **frames,
-	uint16_t count, uint64_t *bytes)
+/* What became of one burst. */
+struct outcome {
+	uint16_t sent;
+	uint16_t drops[MT_OUTPUT_DROP_COUNT];
+	uint64_t bytes;
+};
+
+/* Sends what the device takes, frees the rest. At most BURST frames. */
+static void transmit(struct mt_output *output, uint16_t tx_queue, struct rte_mbuf **frames,
+	uint16_t count, struct outcome *outcome)
 {
+	struct port_output *port = output->private;
 	struct rte_mbuf *burst[BURST];
 	uint32_t lengths[BURST];
 	uint16_t ready = 0;
-	uint16_t sent;
 
+	*outcome = (struct outcome){0};
 	for (uint16_t i = 0; i < count; i++) {
 		struct rte_mbuf *frame = frames[i];
 
+		if (unlikely(frame->pkt_len > port->device.max_tx_bytes)) {
+			outcome->drops[MT_OUTPUT_DROP_TOO_LONG]++;
+			rte_pktmbuf_free(frame);
+			continue;
+		}
 		if (unlikely(frame->nb_segs > 1 && port->copies != NULL))
 			frame = unchain(port, frame);
-		if (unlikely(frame == NULL))
+		if (unlikely(frame == NULL)) {
+			outcome->drops[MT_OUTPUT_DROP_NO_BUFFER]++;
 			continue;
+		}
 		lengths[ready] = frame->pkt_len;
 		burst[ready++] = frame;
 	}
-	sent = rte_eth_tx_burst(port->device.id, tx_queue, burst, ready);
-	for (uint16_t i = 0; i < sent; i++)
-		*bytes += lengths[i];
-	if (sent < ready)
-		rte_pktmbuf_free_bulk(&burst[sent], ready - sent);
-	return sent;
+	outcome->sent = rte_eth_tx_burst(port->device.id, tx_queue, burst, ready);
+	for (uint16_t i = 0; i < outcome->sent; i++)
+		outcome->bytes += lengths[i];
+	if (likely(outcome->sent == ready))
+		return;
+	rte_pktmbuf_free_bulk(&burst[outcome->sent], ready - outcome->sent);
+	/* A peer that is away is no slow reader. */
+	if (atomic_load_explicit(&output->state, memory_order_relaxed) == MT_OUTPUT_ERROR)
+		outcome->drops[MT_OUTPUT_DROP_ERROR] += ready - outcome->sent;
+	else
+		outcome->drops[MT_OUTPUT_DROP_FULL] += ready - outcome->sent;
 }
 
-static void count_sent(struct mt_output_queue *queue, uint16_t offered, uint16_t count,
-	uint16_t sent, uint64_t bytes)
+static void count_outcome(struct mt_output_queue *queue, uint16_t offered, uint16_t count,
+	const struct outcome *outcome)
 {
 	mt_commit_begin(&queue->commit);
 	mt_count(&queue->counts.offered, offered);
-	mt_count(&queue->counts.delivered, sent);
-	mt_count(&queue->counts.delivered_bytes, bytes);
-	if (sent < count)
-		mt_count(&queue->counts.drops[MT_OUTPUT_DROP_FULL], count - sent);
+	mt_count(&queue->counts.delivered, outcome->sent);
+	mt_count(&queue->counts.delivered_bytes, outcome->bytes);
+	for (unsigned r = 0; outcome->sent < count && r < MT_OUTPUT_DROP_COUNT; r++)
+		mt_count(&queue->counts.drops[r], outcome->drops[r]);
 	mt_commit_end(&queue->commit);
 }
 
@@ -204,26 +265,25 @@ static void port_send(
 	}
 	while (count > 0) {
 		uint16_t n = RTE_MIN(count, BURST);
-		uint64_t bytes = 0;
-		uint16_t sent = transmit(port, from->tx_queue, frames, n, &bytes);
+		struct outcome outcome;
 
-		count_sent(&output->per_queue[queue], n, n, sent, bytes);
+		transmit(output, from->tx_queue, frames, n, &outcome);
+		count_outcome(&output->per_queue[queue], n, n, &outcome);
 		frames += n;
 		count -= n;
 	}
 }
 
 /* One burst that another queue's owner set aside. Returns how many frames it had. */
-static uint16_t send_aside(struct port_output *port, struct port_queue *from)
+static uint16_t send_aside(struct mt_output *output, struct port_queue *from)
 {
 	struct rte_mbuf *frames[BURST];
 	uint16_t n = rte_ring_dequeue_burst(from->aside, (void **)frames, BURST, NULL);
-	uint64_t bytes = 0;
+	struct outcome outcome;
 
 	if (n > 0) {
-		uint16_t sent = transmit(port, from->tx_queue, frames, n, &bytes);
-
-		count_sent(&from->sent, 0, n, sent, bytes);
+		transmit(output, from->tx_queue, frames, n, &outcome);
+		count_outcome(&from->sent, 0, n, &outcome);
 	}
 	return n;
 }
@@ -237,7 +297,7 @@ static void port_poll(struct mt_output *output, uint16_t queue)
 	for (uint16_t q = queue + port->device.tx_queues; q < output->queues;
 		q += port->device.tx_queues) {
 		if (port->queues[q].aside != NULL)
-			send_aside(port, &port->queues[q]);
+			send_aside(output, &port->queues[q]);
 	}
 }
 
@@ -271,25 +331,9 @@ static void port_flush(struct mt_output *output)
 	struct port_output *port = output->private;
 
 	for (uint16_t q = 0; q < output->queues; q++) {
-		while (port->queues[q].aside != NULL && send_aside(port, &port->queues[q]) > 0)
+		while (port->queues[q].aside != NULL && send_aside(output, &port->queues[q]) > 0)
 			continue;
 	}
-}
-
-static void port_maintain(struct mt_output *output)
-{
-	struct port_output *port = output->private;
-	struct rte_eth_link link;
-
-	if (rte_eth_link_get_nowait(port->device.id, &link) < 0)
-		return;
-	if (link.link_status == RTE_ETH_LINK_UP) {
-		atomic_store_explicit(&output->state, MT_OUTPUT_UP, memory_order_relaxed);
-		return;
-	}
-	snprintf(output->error, sizeof(output->error),
-		"link of driver %s is down; is its peer connected?", port->device.driver);
-	mt_output_fail(output);
 }
 
 const struct mt_output_ops mt_output_port = {

@@ -9,7 +9,8 @@
 
 #include <rte_ring.h>
 
-/* Writes "mt_OUTPUT_QUEUE" into `name`. */
+/* Writes "mt_OUTPUT_QUEUE" into `name`. Rings of the daemon's own begin with "mti_", which no
+ * output can be called. */
 static inline void mt_ring_name(char name[RTE_RING_NAMESIZE], const char *output, unsigned queue)
 {
 	snprintf(name, RTE_RING_NAMESIZE, "mt_%.15s_%u", output, queue % 1000);

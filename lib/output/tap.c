@@ -74,13 +74,13 @@ static void tap_send(
 	uint16_t drops[MT_OUTPUT_DROP_COUNT] = {0};
 	uint16_t delivered = 0;
 	uint64_t bytes = 0;
-	int fd = atomic_load_explicit(&tap->fds[queue], memory_order_acquire);
+	int fd = tap->fds[queue];
 
 	for (uint16_t i = 0; i < count; i++) {
 		int error;
 
 		/* One failed write says it for the rest of the burst. */
-		if (fd < 0 || drops[MT_OUTPUT_DROP_ERROR] > 0) {
+		if (drops[MT_OUTPUT_DROP_ERROR] > 0) {
 			drops[MT_OUTPUT_DROP_ERROR]++;
 			continue;
 		}
@@ -111,7 +111,6 @@ static void tap_maintain(struct mt_output *output)
 	struct mt_tap *tap = output->private;
 	int problem;
 
-	mt_tap_close_retired(tap);
 	problem = mt_tap_check(tap);
 	if (problem < 0) {
 		take_error(output);

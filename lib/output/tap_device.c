@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -25,26 +26,55 @@ static int set_error(struct mt_tap *tap, const char *what, const char *remedy)
 	return rc;
 }
 
-/* Opens one queue of the interface; the first one makes it. Returns the descriptor or -errno. */
-static int open_queue(struct mt_tap *tap)
+/* Opens a queue of the interface with these flags. Returns the descriptor or -errno. */
+static int open_with(const struct mt_tap *tap, short flags)
 {
-	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
+	struct ifreq request = {.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | flags)};
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	int rc;
 
 	if (fd < 0)
-		return set_error(tap, "/dev/net/tun", "; load the tun module and run as root");
+		return -errno;
 	if (tap->queues > 1)
 		request.ifr_flags |= IFF_MULTI_QUEUE;
 	memcpy(request.ifr_name, tap->interface, IFNAMSIZ);
-	if (ioctl(fd, TUNSETIFF, &request) < 0) {
-		int rc = set_error(tap, "cannot be made",
-			errno == EPERM ? "; run as root or with CAP_NET_ADMIN"
-				       : "; is the name taken by another interface?");
+	if (ioctl(fd, TUNSETIFF, &request) == 0)
+		return fd;
+	rc = -errno;
+	close(fd);
+	return rc;
+}
 
-		close(fd);
-		return rc;
-	}
-	return fd;
+/* One that someone made beforehand (`ip tuntap add`) may be used; one that belongs to another
+ * process may not, though the kernel would let us join it. */
+static int open_prepared(const struct mt_tap *tap)
+{
+	struct ifreq request = {0};
+	int fd = open_with(tap, 0);
+
+	if (fd < 0)
+		return fd;
+	if (ioctl(fd, TUNGETIFF, &request) == 0 && (request.ifr_flags & IFF_PERSIST) != 0)
+		return fd;
+	close(fd);
+	return -EBUSY;
+}
+
+/* Opens one queue of the interface; the first one makes it. Returns the descriptor or -errno. */
+static int open_queue(struct mt_tap *tap, bool first)
+{
+	int fd = open_with(tap, first ? IFF_TUN_EXCL : 0);
+
+	if (fd == -EBUSY && first)
+		fd = open_prepared(tap);
+	if (fd >= 0)
+		return fd;
+	errno = -fd;
+	if (fd == -EPERM)
+		return set_error(tap, "cannot be made", "; run as root or with CAP_NET_ADMIN");
+	if (fd == -ENOENT)
+		return set_error(tap, "/dev/net/tun", "; load the tun module");
+	return set_error(tap, "cannot be made", "; is the name taken by another interface?");
 }
 
 /* Without ARP and IPv6 the kernel sends nothing on its own account, and a reader sees mirrored
@@ -87,6 +117,7 @@ static int set_up(struct mt_tap *tap, int control)
 	return 0;
 }
 
+/* Under the name that it was given: a renamed interface is up by someone's own doing. */
 static int bring_up(struct mt_tap *tap)
 {
 	int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -101,84 +132,94 @@ static int bring_up(struct mt_tap *tap)
 	return rc;
 }
 
-static int open_all(struct mt_tap *tap)
+/* Makes the interface and opens its queues into `fds`. */
+static int open_queues(struct mt_tap *tap, int *fds)
 {
-	int fds[MT_TAP_MAX_QUEUES];
 	uint16_t opened = 0;
 	int rc = 0;
 
-	while (opened < tap->queues && (rc = open_queue(tap)) >= 0)
+	while (opened < tap->queues && (rc = open_queue(tap, opened == 0)) >= 0)
 		fds[opened++] = rc;
 	if (rc >= 0)
 		rc = bring_up(tap);
-	if (rc < 0) {
-		while (opened > 0)
-			close(fds[--opened]);
-		return rc;
-	}
-	for (uint16_t q = 0; q < tap->queues; q++)
-		atomic_store_explicit(&tap->fds[q], fds[q], memory_order_release);
-	return 0;
+	while (rc < 0 && opened > 0)
+		close(fds[--opened]);
+	return rc < 0 ? rc : 0;
 }
 
 int mt_tap_open(struct mt_tap *tap)
 {
-	for (uint16_t q = 0; q < MT_TAP_MAX_QUEUES; q++) {
-		tap->fds[q] = -1;
-		tap->retired[q] = -1;
-	}
-	return open_all(tap);
-}
-
-void mt_tap_close_retired(struct mt_tap *tap)
-{
-	for (uint16_t q = 0; q < tap->queues; q++) {
-		if (tap->retired[q] >= 0)
-			close(tap->retired[q]);
-		tap->retired[q] = -1;
-	}
-}
-
-static void retire_all(struct mt_tap *tap)
-{
-	mt_tap_close_retired(tap);
-	for (uint16_t q = 0; q < tap->queues; q++)
-		tap->retired[q] = atomic_exchange_explicit(&tap->fds[q], -1, memory_order_acq_rel);
+	return open_queues(tap, tap->fds);
 }
 
 void mt_tap_close(struct mt_tap *tap)
 {
-	retire_all(tap);
-	mt_tap_close_retired(tap);
+	for (uint16_t q = 0; q < tap->queues; q++)
+		close(tap->fds[q]);
+}
+
+/* Is the interface in our own network namespace? Kernels before 5.2 do not tell: then yes. */
+static bool is_here(int fd)
+{
+	struct stat ours, its;
+	int its_fd = ioctl(fd, TUNGETDEVNETNS, NULL);
+	bool here = true;
+
+	if (its_fd < 0)
+		return true;
+	if (stat("/proc/self/ns/net", &ours) == 0 && fstat(its_fd, &its) == 0)
+		here = ours.st_ino == its.st_ino && ours.st_dev == its.st_dev;
+	close(its_fd);
+	return here;
+}
+
+static int check_flags(struct mt_tap *tap, struct ifreq *request)
+{
+	int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int rc = 0;
+
+	if (control < 0)
+		return set_error(tap, "socket", "");
+	if (ioctl(control, SIOCGIFFLAGS, request) < 0) {
+		rc = set_error(tap, "flags", "");
+	} else if ((request->ifr_flags & IFF_UP) == 0) {
+		errno = ENETDOWN;
+		rc = set_error(tap, "is down", "; it is brought up again");
+	} else if ((request->ifr_flags & IFF_RUNNING) == 0) {
+		errno = ENOLINK;
+		rc = set_error(tap, "has no carrier", "; it is switched on again");
+	}
+	close(control);
+	return rc;
 }
 
 int mt_tap_check(struct mt_tap *tap)
 {
 	struct ifreq request = {0};
-	int fd = tap->fds[0];
-	int control;
-	int rc = 0;
 
-	if (fd < 0)
-		return -ENODEV;
 	/* A descriptor whose interface was deleted has no interface any more, even if another one
 	 * has taken its name since. */
-	if (ioctl(fd, TUNGETIFF, &request) < 0)
-		return set_error(tap, "was deleted", "; it is made again");
-	memcpy(tap->interface, request.ifr_name, IFNAMSIZ); /* it may have been renamed */
-	control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (control < 0)
-		return set_error(tap, "socket", "");
-	if (ioctl(control, SIOCGIFFLAGS, &request) < 0) {
-		rc = set_error(tap, "flags", "");
-	} else if ((request.ifr_flags & IFF_UP) == 0) {
-		errno = ENETDOWN;
-		rc = set_error(tap, "is down", "; it is brought up again");
-	} else if ((request.ifr_flags & IFF_RUNNING) == 0) {
-		errno = ENOLINK;
-		rc = set_error(tap, "has no carrier", "; it is switched on again");
+	if (ioctl(tap->fds[0], TUNGETIFF, &request) < 0) {
+		set_error(tap, "was deleted", "; it is made again");
+		return -ENODEV;
 	}
-	close(control);
+	if (!is_here(tap->fds[0]))
+		return 0;
+	return check_flags(tap, &request); /* by the name that it has now */
+}
+
+static int make_again(struct mt_tap *tap)
+{
+	int fds[MT_TAP_MAX_QUEUES];
+	int rc = open_queues(tap, fds);
+
+	if (rc < 0)
+		return rc;
+	for (uint16_t q = 0; q < tap->queues; q++) {
+		if (dup3(fds[q], tap->fds[q], O_CLOEXEC) < 0)
+			rc = set_error(tap, "queues", "");
+		close(fds[q]);
+	}
 	return rc;
 }
 
@@ -188,8 +229,9 @@ int mt_tap_mend(struct mt_tap *tap, int problem)
 		return bring_up(tap);
 	if (problem == -ENOLINK)
 		return ioctl(tap->fds[0], TUNSETCARRIER, &(int){1}) < 0 ? -errno : 0;
-	retire_all(tap);
-	return open_all(tap);
+	if (problem == -ENODEV)
+		return make_again(tap);
+	return problem;
 }
 
 int mt_tap_write(int fd, const struct rte_mbuf *frame)

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <linux/if.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -18,18 +17,17 @@ enum {
 
 struct mt_tap {
 	/* Set before mt_tap_open. */
-	char interface[IFNAMSIZ]; /* follows when someone renames it */
-	uint32_t mtu;             /* bytes behind the Ethernet header */
+	char interface[IFNAMSIZ];
+	uint32_t mtu; /* bytes behind the Ethernet header */
 	uint16_t queues;
 	bool silent; /* the kernel shall send nothing on its own: no ARP, no IPv6 */
 	bool has_mac;
 	uint8_t mac[6];
 
-	/* Writer: control, which replaces all of them when the interface was lost. Readers: whoever
-	 * reads or writes frames; -1 while there is none. Such a thread may still hold a descriptor
-	 * that was replaced, so old ones are closed one round of mt_tap_mend() later. */
-	_Atomic int fds[MT_TAP_MAX_QUEUES];
-	int retired[MT_TAP_MAX_QUEUES];
+	/* Set once by mt_tap_open. When the interface is made again its new queues take the same
+	 * numbers, in one step of the kernel (dup3), so that a thread may write at any time: to
+	 * the old queue, which says EBADFD, or to the new one. */
+	int fds[MT_TAP_MAX_QUEUES];
 	char error[MT_TAP_MAX_ERROR]; /* the last one, in words */
 };
 
@@ -40,17 +38,15 @@ int mt_tap_open(struct mt_tap *tap);
 /* Closes all descriptors; with them the interface goes. */
 void mt_tap_close(struct mt_tap *tap);
 
-/* Is the interface there, up, and does it have a carrier? Returns 0 or -errno with tap->error. */
+/* Is the interface there, up, and does it have a carrier? Returns 0 or -errno with tap->error. One
+ * that was moved to another network namespace, or renamed, is someone's wish and is left alone. */
 int mt_tap_check(struct mt_tap *tap);
 
 /* Mends what mt_tap_check() found (its result): makes it again, brings it up, switches the carrier
  * on. Returns 0 or -errno with tap->error. */
 int mt_tap_mend(struct mt_tap *tap, int problem);
 
-/* Closes what was replaced; to be called once a round, a tenth of a second or more apart. */
-void mt_tap_close_retired(struct mt_tap *tap);
-
 /* Writes one frame, chained or not, into a queue. Returns 0 or an errno: EAGAIN (no room), EMSGSIZE
- * (more segments than the kernel takes at once), EIO (interface is down), EBADFD (deleted), EBADF
- * (none). Never waits. */
+ * (more segments than the kernel takes at once), EIO (interface is down), EBADFD (deleted). Never
+ * waits. */
 int mt_tap_write(int fd, const struct rte_mbuf *frame);

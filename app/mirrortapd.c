@@ -136,8 +136,13 @@ static int run(const struct mt_config *config, const struct mt_plan *plan)
 	struct mt_ledger ledger;
 	char error[MAX_ERROR] = "";
 	int signals = open_signals();
+	bool ended;
 	int rc;
 
+	if (signals < 0) {
+		mt_log(MT_LOG_ERROR, "signalfd: %s", strerror(errno));
+		return EXIT_FAILURE;
+	}
 	rc = mt_daemon_start(&daemon, config, plan, error, sizeof(error));
 	if (rc < 0) {
 		mt_log(MT_LOG_ERROR, "%s", error);
@@ -155,11 +160,16 @@ static int run(const struct mt_config *config, const struct mt_plan *plan)
 	} else {
 		mt_log(MT_LOG_ERROR, "%s", error);
 	}
-	mt_daemon_drain(&daemon, &ledger);
+	ended = mt_daemon_drain(&daemon, &ledger);
 	mt_http_stop(http);
-	mt_daemon_stop(&daemon);
+	/* Before memory is given back: that may take DPDK seconds, and be cut short. */
 	if (rc == 0)
 		print_ledger(&ledger);
+	if (!ended) {
+		mt_eal_remove_files(&daemon.eal);
+		_exit(EXIT_FAILURE); /* a worker still uses all that could be freed */
+	}
+	mt_daemon_stop(&daemon);
 	close(signals);
 	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

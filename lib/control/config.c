@@ -207,7 +207,7 @@ static int check_output_keys(
 	} types[] = {
 		[MT_OUTPUT_TAP] = {"tap", "name, type, interface, mtu"},
 		[MT_OUTPUT_RING] = {"ring", "name, type, length"},
-		[MT_OUTPUT_PORT] = {"port", "name, type, device"},
+		[MT_OUTPUT_PORT] = {"port", "name, type, device, tx_queues"},
 	};
 	static const struct {
 		const char *key;
@@ -216,6 +216,7 @@ static int check_output_keys(
 		{"interface", MT_OUTPUT_TAP},
 		{"mtu", MT_OUTPUT_TAP},
 		{"device", MT_OUTPUT_PORT},
+		{"tx_queues", MT_OUTPUT_PORT},
 		{"length", MT_OUTPUT_RING},
 	};
 	char path[MT_CONFIG_MAX_PATH];

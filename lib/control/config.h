@@ -60,10 +60,11 @@ enum mt_output_type {
 struct mt_config_output {
 	char *name;
 	enum mt_output_type type;
-	char *interface; /* tap: the netdev's name; NULL: the output's name */
-	char *device;    /* port: as ports[].device */
-	uint32_t mtu;    /* tap: of the netdev; default 9216 */
-	uint32_t length; /* ring: frames that one queue's ring holds; power of two */
+	char *interface;    /* tap: the netdev's name; NULL: the output's name */
+	char *device;       /* port: as ports[].device */
+	uint32_t tx_queues; /* port: to use of the device; 0: as many as suit it */
+	uint32_t mtu;       /* tap: of the netdev; default 9216 */
+	uint32_t length;    /* ring: frames that one queue's ring holds; power of two */
 };
 
 struct mt_config_http {

@@ -55,6 +55,7 @@ static int start_outputs(struct mt_daemon *daemon, char *error, size_t error_siz
 			.name = config->name,
 			.interface = config->interface,
 			.device = config->device,
+			.tx_queues = config->tx_queues,
 			.mtu = config->mtu,
 			.length = config->length,
 			.queues = plan->queues,
@@ -86,7 +87,7 @@ static int make_queue_ring(struct mt_daemon *daemon, uint16_t index)
 		return 0;
 	if (producers == 1)
 		flags |= RING_F_SP_ENQ;
-	snprintf(name, sizeof(name), "mt_queue_%u", index);
+	snprintf(name, sizeof(name), "mti_queue_%u", index);
 	queue->ring = rte_ring_create(name, daemon->config->dataplane.queue_length,
 		plan->workers[queue->owner].numa_node, flags);
 	return queue->ring == NULL ? -rte_errno : 0;
@@ -213,8 +214,8 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 	if (rc == 0)
 		rc = start_workers(daemon, error, error_size);
 	if (rc < 0) {
-		mt_daemon_drain(daemon, &ledger);
-		mt_daemon_stop(daemon);
+		if (mt_daemon_drain(daemon, &ledger))
+			mt_daemon_stop(daemon);
 		return rc;
 	}
 	daemon->started = monotonic_seconds();
@@ -340,21 +341,28 @@ static void free_queued(struct mt_daemon *daemon)
 	}
 }
 
-void mt_daemon_drain(struct mt_daemon *daemon, struct mt_ledger *ledger)
+static void set_state(struct mt_daemon *daemon, enum mt_daemon_state state)
+{
+	pthread_mutex_lock(&daemon->lock);
+	daemon->state = state;
+	pthread_mutex_unlock(&daemon->lock);
+}
+
+bool mt_daemon_drain(struct mt_daemon *daemon, struct mt_ledger *ledger)
 {
 	enum { PORTS_MS = 200, QUEUES_MS = 500, WORKERS_MS = 2000 };
 	struct mt_datapath *datapath = &daemon->datapath;
+	bool ended;
 
-	daemon->state = MT_DAEMON_DRAINING;
+	set_state(daemon, MT_DAEMON_DRAINING);
 	atomic_store_explicit(&datapath->phase, MT_PHASE_DRAIN, memory_order_release);
 	/* A port that never runs dry is left after a while. */
 	wait_until(ports_empty, daemon, PORTS_MS);
 	atomic_store_explicit(&datapath->phase, MT_PHASE_FLUSH, memory_order_release);
 	wait_until(nothing_in_flight, daemon, QUEUES_MS);
 	atomic_store_explicit(&datapath->phase, MT_PHASE_STOP, memory_order_release);
-	if (!wait_until(workers_ended, daemon, WORKERS_MS)) {
-		mt_log(MT_LOG_ERROR, "a worker does not end; what it holds is not in the ledger");
-	} else {
+	ended = wait_until(workers_ended, daemon, WORKERS_MS);
+	if (ended) {
 		free_queued(daemon);
 		for (uint16_t o = 0; o < daemon->snapshot.outputs_count; o++) {
 			struct mt_output *output = daemon->snapshot.outputs[o];
@@ -362,8 +370,11 @@ void mt_daemon_drain(struct mt_daemon *daemon, struct mt_ledger *ledger)
 			if (output->ops->flush != NULL)
 				output->ops->flush(output);
 		}
+	} else {
+		mt_log(MT_LOG_ERROR, "a worker does not end: what it holds stays in flight");
 	}
 	mt_ledger_read(datapath, &daemon->snapshot, ledger);
+	return ended;
 }
 
 void mt_daemon_stop(struct mt_daemon *daemon)

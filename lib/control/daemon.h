@@ -49,8 +49,9 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 void mt_daemon_maintain(struct mt_daemon *daemon);
 
 /* Takes what the ports still hold, delivers what is queued, ends the workers; each step bounded in
- * time. What could not be delivered is counted as stopped. `ledger` is the final one. */
-void mt_daemon_drain(struct mt_daemon *daemon, struct mt_ledger *ledger);
+ * time. What could not be delivered is counted as stopped. `ledger` is the final one. Returns false
+ * if a worker did not end: then nothing may be freed, the process must exit. */
+bool mt_daemon_drain(struct mt_daemon *daemon, struct mt_ledger *ledger);
 
-/* Frees everything, after mt_daemon_drain(). */
+/* Frees everything, after mt_daemon_drain() returned true. */
 void mt_daemon_stop(struct mt_daemon *daemon);

@@ -259,13 +259,18 @@ static void remove_hugepage_files(const char *folder, const struct mt_eal *eal)
 	remove_files(folder, prefix);
 }
 
-void mt_eal_stop(struct mt_eal *eal)
+void mt_eal_remove_files(const struct mt_eal *eal)
 {
-	rte_eal_cleanup();
 	if (!eal->no_huge)
 		each_hugetlbfs(remove_hugepage_files, eal);
 	if (eal->runtime_dir[0] != '\0') {
 		remove_files(eal->runtime_dir, "");
 		rmdir(eal->runtime_dir);
 	}
+}
+
+void mt_eal_stop(struct mt_eal *eal)
+{
+	rte_eal_cleanup();
+	mt_eal_remove_files(eal);
 }

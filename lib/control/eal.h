@@ -22,3 +22,6 @@ int mt_eal_start(const struct mt_config *config, const struct mt_plan *plan, str
 
 /* Ends EAL and removes what it leaves: runtime folder and hugepage files of its prefix. */
 void mt_eal_stop(struct mt_eal *eal);
+
+/* The second half of mt_eal_stop(), for a process that can't do the first. */
+void mt_eal_remove_files(const struct mt_eal *eal);

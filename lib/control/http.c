@@ -173,6 +173,7 @@ static int listen_unix(struct mt_http *http, char *error, size_t error_size)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct group *group = getgrnam("mirrortap");
+	struct stat found;
 	int fd = -1;
 
 	memcpy(address.sun_path, http->socket_path, sizeof(address.sun_path));
@@ -182,6 +183,12 @@ static int listen_unix(struct mt_http *http, char *error, size_t error_size)
 			"this one another path",
 			http->socket_path);
 		return -EADDRINUSE;
+	}
+	if (lstat(http->socket_path, &found) == 0 && !S_ISSOCK(found.st_mode)) {
+		snprintf(error, error_size,
+			"http.control_socket: %s is there and is no socket; name another path",
+			http->socket_path);
+		return -EEXIST;
 	}
 	make_folder(http);
 	unlink(http->socket_path);
@@ -261,6 +268,8 @@ int mt_http_start(struct mt_daemon *daemon, struct mt_http **result, char *error
 	struct mt_http *http = calloc(1, sizeof(*http));
 	int rc;
 
+	/* For whatever has no words of its own. */
+	snprintf(error, error_size, "http: out of memory or descriptors; see ulimit -n");
 	if (http == NULL)
 		return -ENOMEM;
 	snprintf(http->socket_path, sizeof(http->socket_path), "%s", config->control_socket);

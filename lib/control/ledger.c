@@ -12,8 +12,8 @@ static void read_queues(struct mt_datapath *datapath, struct mt_ledger *ledger)
 		ledger->accepted += counts.accepted;
 		ledger->drops[MT_VERDICT_STOPPED] += counts.stopped;
 		for (uint16_t w = 0; w < datapath->workers_count; w++)
-			ledger->drops[MT_VERDICT_QUEUE_FULL] +=
-				mt_counter(&datapath->workers[w]->full.full[q]);
+			ledger->drops[MT_VERDICT_QUEUE_FULL] += __atomic_load_n(
+				&datapath->workers[w]->full.full[q], __ATOMIC_ACQUIRE);
 	}
 }
 

@@ -19,9 +19,11 @@ enum {
 	OBJECT_BYTES = 64,    /* mempool's header and alignment of one object */
 	RING_BYTES = 384,     /* struct rte_ring, before its slots */
 	SLOT_BYTES = 8,
-	CACHE_MBUFS = 256,              /* a mempool cache, of one worker */
-	BURST_MBUFS = 4 * 64,           /* one worker: received, parsed, queued, delivered */
+	CACHE_MBUFS = 384,    /* a mempool cache of one lcore: it flushes at 1.5 times its size */
+	BURST_MBUFS = 4 * 64, /* one worker: received, parsed, queued, delivered */
 	PORT_OUTPUT_DESCRIPTORS = 1024, /* transmit descriptors of one queue */
+	/* The buffers of a port output: idle receive queues, copies for devices that want them. */
+	PORT_OUTPUT_BYTES = 1023 * (9216 + 22 + 128 + 192) + 511 * (2176 + 192),
 	DEFAULT_DATA_BYTES = 2048,
 	LARGEST_DATA_BYTES = 65344, /* with headroom, rounded up to 64: fits mbuf's 16 bits */
 	/* Fewer stay in the CPU's cache or run dry in a burst; see design.md, "Speed". */
@@ -258,7 +260,7 @@ static int choose_buffer(struct maker *maker, unsigned index)
  *	+ queue_length for each queue that has a ring
  *	+ length x queues for each ring output
  *	+ transmit descriptors x queues for each port output
- *	+ what the workers' mempool caches keep to themselves
+ *	+ what the mempool caches of workers and control keep to themselves
  *
  * Rings and outputs are shared by all ports, but one port may fill them alone, so they count in
  * full for each. A tap output writes at once and holds nothing. Rounded up to 2^n - 1, which is
@@ -269,7 +271,8 @@ static uint64_t count_mbufs(const struct mt_config *config, const struct mt_plan
 	uint64_t count = (uint64_t)port->descriptors * plan->receivers_count;
 	uint64_t rounded = LEAST_MBUFS;
 
-	count += (uint64_t)(BURST_MBUFS + CACHE_MBUFS) * plan->workers_count;
+	count += (uint64_t)BURST_MBUFS * plan->workers_count;
+	count += (uint64_t)CACHE_MBUFS * (plan->workers_count + 1);
 	count += (uint64_t)config->dataplane.queue_length * count_queue_rings(plan);
 	for (unsigned i = 0; i < config->outputs_count; i++) {
 		if (config->outputs[i].type == MT_OUTPUT_RING)
@@ -289,11 +292,14 @@ static int size_memory(struct maker *maker)
 	uint64_t ring = (uint64_t)config->dataplane.queue_length * SLOT_BYTES + RING_BYTES;
 
 	plan->rings_bytes = ring * count_queue_rings(plan);
-	for (unsigned i = 0; i < config->outputs_count; i++)
+	for (unsigned i = 0; i < config->outputs_count; i++) {
 		if (config->outputs[i].type == MT_OUTPUT_RING)
 			plan->rings_bytes += plan->queues
 				* ((uint64_t)config->outputs[i].length * SLOT_BYTES + RING_BYTES);
-	plan->total_bytes = plan->rings_bytes;
+		if (config->outputs[i].type == MT_OUTPUT_PORT)
+			plan->outputs_bytes += PORT_OUTPUT_BYTES;
+	}
+	plan->total_bytes = plan->rings_bytes + plan->outputs_bytes;
 	for (unsigned i = 0; i < config->ports_count; i++) {
 		if (choose_buffer(maker, i) < 0)
 			return -EINVAL;
@@ -401,6 +407,9 @@ static void print_memory(const struct mt_config *config, const struct mt_plan *p
 	for (unsigned i = 0; i < config->ports_count; i++)
 		fprintf(stream, "  buffers of %-15s %8.1f MiB\n", config->ports[i].name,
 			mebibytes(plan->ports[i].bytes));
+	if (plan->outputs_bytes > 0)
+		fprintf(stream, "  port outputs %13s %8.1f MiB  (at most)\n", "",
+			mebibytes(plan->outputs_bytes));
 	fprintf(stream, "  rings %20s %8.1f MiB  (%u to queues, %u of outputs)\n", "",
 		mebibytes(plan->rings_bytes), count_queue_rings(plan), output_rings);
 	fprintf(stream,

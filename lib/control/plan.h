@@ -37,6 +37,7 @@ struct mt_plan {
 		uint64_t bytes;        /* of the pool */
 	} ports[MT_MAX_PORTS];
 	uint64_t rings_bytes;
+	uint64_t outputs_bytes; /* buffers of port outputs, at most */
 	uint64_t total_bytes;
 };
 

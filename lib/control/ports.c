@@ -59,6 +59,11 @@ int mt_port_start(struct mt_port *port, const struct mt_config_port *config,
 		request.pool = port->pool;
 		rc = mt_ethdev_start(&port->device, &request, reason, sizeof(reason));
 	}
+	if (rc == 0 && port->device.rx_queues == 0) {
+		snprintf(reason, sizeof(reason),
+			"device \"%s\" can't receive; give it a receive side", config->device);
+		rc = -ENOTSUP;
+	}
 	if (rc < 0) {
 		snprintf(error, error_size, "port %s: %s", config->name, reason);
 		return rc;

@@ -15,7 +15,10 @@ static void hand_over(
 	}
 	taken = rte_ring_enqueue_burst(q->ring, (void **)frames, count, NULL);
 	if (unlikely(taken < count)) {
-		mt_count(&worker->full.full[queue], count - taken);
+		/* Released, because it must not be seen before the packets were counted as
+		 * queued; the ledger acquires it. */
+		__atomic_store_n(&worker->full.full[queue],
+			worker->full.full[queue] + count - taken, __ATOMIC_RELEASE);
 		rte_pktmbuf_free_bulk(&frames[taken], count - taken);
 	}
 }

@@ -152,7 +152,7 @@ static const struct {
 	      "  - name: b\n"
 	      "    typ: tap\n",
 		":6: outputs[1].typ: unknown key; allowed here: name, type, interface, device, "
-		"mtu, length"},
+		"mtu, length, tx_queues"},
 	{BASE "tunnels:\n"
 	      "  vxlan: [1]\n",
 		":4: tunnels.vxlan: unknown key; allowed here: vxlan_ports, geneve_ports"},
@@ -453,7 +453,7 @@ static const struct {
 	      "    device: x\n"
 	      "    length: 64\n",
 		":7: outputs[0].length: does not belong to an output of type port; allowed with "
-		"it: name, type, device"},
+		"it: name, type, device, tx_queues"},
 	{BASE "outputs: [{name: a, type: ring, interface: x}]\n",
 		":3: outputs[0].interface: does not belong to an output of type ring; allowed with "
 		"it: name, type, length"},

@@ -9,6 +9,7 @@ ASAN_BUILD=$LAB_ROOT/build-asan
 HUGEPAGES_MIB=768
 UNIT_SECONDS=300
 SMOKE_SECONDS=240
+FUZZ_RUNS=200000 # a look; tests/fuzz/run.sh makes ten million by default
 export LAB_BUILD ASAN_OPTIONS UBSAN_OPTIONS
 ASAN_OPTIONS=abort_on_error=0:detect_leaks=1:strict_string_checks=1
 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
@@ -63,12 +64,12 @@ skip() {
     printf 'skipped %s: %s\n' "$1" "$2"
 }
 
-# judge NAME STATUS LOG: one test that is one process.
+# judge NAME STATUS LOG [REMARK]: one test that is one process.
 judge() {
-    local name=$1 status=$2 log=$3 reason
+    local name=$1 status=$2 log=$3 remark=${4-} reason
 
     case $status in
-        0) pass 1 "$name" ;;
+        0) pass 1 "$name$remark" ;;
         77)
             reason=$(head -n 1 "$log")
             skip "$name" "${reason#SKIP: }"
@@ -76,6 +77,17 @@ judge() {
         124 | 137) echo "(timed out)" >>"$log"; fail "$name" "$log" ;;
         *) fail "$name" "$log" ;;
     esac
+}
+
+# limited SECONDS LOG COMMAND...: runs COMMAND, at most so long, and returns its status. In the
+# background, so that a Ctrl-C ends it at once: SIGTERM first, on which a test cleans up.
+limited() {
+    local seconds=$1 log=$2
+
+    shift 2
+    timeout -k 30 "$seconds" "$@" >"$log" 2>&1 </dev/null {LAB_LOCK}>&- &
+    lab_adopt $!
+    wait $!
 }
 
 # A step that all the rest needs: the end, where it fails.
@@ -97,8 +109,7 @@ require() {
 unit() {
     local name=$1 binary=$2 log=$LAB_TMP/unit.log status=0 cases line
 
-    CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 5 "$UNIT_SECONDS" "$binary" >"$log" 2>&1 </dev/null \
-        || status=$?
+    CMOCKA_MESSAGE_OUTPUT=TAP limited "$UNIT_SECONDS" "$log" "$binary" || status=$?
     cases=$(grep -c '^ok ' "$log") || :
     if [ "$status" != 0 ] || [ "$cases" = 0 ]; then
         passed=$((passed + cases))
@@ -129,6 +140,16 @@ units() {
     done
 }
 
+# fuzz NAME SECONDS COMMAND...: a step of fuzzing as one test. What it finds is left in /tmp.
+fuzz() {
+    local name=$1 seconds=$2 status=0
+
+    shift 2
+    { [ -x "$1" ] && wanted "$name"; } || return 0
+    FUZZ_ARTIFACTS=/tmp limited "$seconds" "$LAB_TMP/fuzz.log" "$@" || status=$?
+    judge "$name" "$status" "$LAB_TMP/fuzz.log"
+}
+
 # --- smoke tests ---------------------------------------------------------------------------------
 
 smokes() {
@@ -140,10 +161,8 @@ smokes() {
         { [ -x "$test" ] && wanted "$name"; } || continue
         status=0
         begin=$SECONDS
-        # TERM first, so that the test cleans up; its lab ends what it started.
-        timeout -k 30 "$SMOKE_SECONDS" "$test" >"$LAB_TMP/smoke.log" 2>&1 </dev/null || status=$?
-        judge "$name" "$status" "$LAB_TMP/smoke.log"
-        printf '        %s s\n' $((SECONDS - begin))
+        limited "$SMOKE_SECONDS" "$LAB_TMP/smoke.log" "$test" || status=$?
+        judge "$name" "$status" "$LAB_TMP/smoke.log" " ($((SECONDS - begin)) s)"
     done
 }
 
@@ -166,7 +185,7 @@ docs() {
     local status=0
 
     { [ -x "$LAB_ROOT/tests/docs.sh" ] && wanted docs; } || return 0
-    timeout -k 5 60 "$LAB_ROOT/tests/docs.sh" >"$LAB_TMP/docs.log" 2>&1 </dev/null || status=$?
+    limited 60 "$LAB_TMP/docs.log" "$LAB_ROOT/tests/docs.sh" || status=$?
     judge docs "$status" "$LAB_TMP/docs.log"
 }
 
@@ -196,8 +215,11 @@ require build build "$LAB_BUILD" --werror
 lab_hugepages_up "$HUGEPAGES_MIB"
 units "$LAB_BUILD" unit
 if [ -n "$asan" ]; then
-    require build-asan build "$ASAN_BUILD" --werror -Db_sanitize=address,undefined -Db_lundef=false
+    require build-asan build "$ASAN_BUILD" --werror --buildtype=debugoptimized \
+        -Db_sanitize=address,undefined -Db_lundef=false
     units "$ASAN_BUILD" asan
+    fuzz fuzz/corpus 120 "$ASAN_BUILD/tests/fuzz/fuzz_replay" "$LAB_ROOT/tests/fuzz/corpus"
+    fuzz fuzz/libfuzzer 240 "$LAB_ROOT/tests/fuzz/run.sh" "$FUZZ_RUNS"
 fi
 smokes
 format

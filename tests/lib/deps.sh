@@ -7,8 +7,8 @@ DEPS_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 DEPS_BUILD=(
     build-essential meson ninja-build pkg-config
     libdpdk-dev dpdk dpdk-dev
-    libcyaml-dev libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libpcap-dev
-    libsystemd-dev libnuma-dev libcmocka-dev
+    libcyaml-dev libyaml-dev libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev
+    libpcap-dev libsystemd-dev libnuma-dev libcmocka-dev
 )
 DEPS_DEMO=(iproute2 tcpdump ethtool curl python3 jq)
 DEPS_TESTS=(

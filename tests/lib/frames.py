@@ -91,7 +91,7 @@ def mirrored(inner, port, vni=VNI):
     """Wraps a frame as AWS does: UDP checksum 0, IP ID 0, TTL 255."""
     vxlan = struct.pack(">II", 0x08000000, vni << 8)
     udp = struct.pack(">HHHH", port, 4789, 8 + len(vxlan) + len(inner), 0)
-    packet = ipv4(bytes((10, 77, 2, 1)), bytes((10, 77, 2, 2)), 17, udp + vxlan + inner, 255)
+    packet = ipv4(bytes((172, 31, 2, 1)), bytes((172, 31, 2, 2)), 17, udp + vxlan + inner, 255)
     return mac(0x0202) + mac(0x0201) + b"\x08\x00" + packet
 
 
@@ -128,10 +128,11 @@ def conversations(options):
     rng = random.Random(options.seed)
     all_of_them = [Conversation(n, rng) for n in range(options.count)]
     frames = []
-    for _ in range(options.each):
+    for done in range(0, options.each, 2):
         rng.shuffle(all_of_them)
+        # Question and answer next to each other, so that a swap within a burst is seen.
         frames += [c.frame(options.length or rng.choice((64, 90, 300, 1400)))
-                   for c in all_of_them]
+                   for c in all_of_them for _ in range(min(2, options.each - done))]
     write_pcap(options.out, frames)
 
 

@@ -86,29 +86,35 @@ lab_huge_raise() {
 # lab_hugepages_up MIB: makes MIB of 2 MiB pages available beside what others hold, and a hugetlbfs
 # to map them through. A lab inside another one, as under tests/run.sh, uses the outer one's.
 lab_hugepages_up() {
+    local saved held start
+
     [ "${MT_HUGEPAGES_HELD:-0}" -lt "$1" ] || return 0
     [ -d "$LAB_HUGE_KNOBS" ] || lab_die "this kernel has no hugepages of 2 MiB"
+    LAB_HUGE_HELD=1 # first, so that a signal in between leaves nothing behind
     lab_huge_lock
-    lab_huge_sum >/dev/null
     [ -e "$LAB_HUGE_STATE/saved" ] || lab_nr_hugepages >"$LAB_HUGE_STATE/saved"
-    LAB_HUGE_HELD=1
-    echo "$(lab_start_time $$) $((($1 + 1) / 2))" >"$LAB_HUGE_STATE/users/$$"
+    start=$(lab_start_time $$)
+    echo "$start $((($1 + 1) / 2))" >"$LAB_HUGE_STATE/users/$$"
     lab_huge_mount
-    lab_huge_raise $(($(cat "$LAB_HUGE_STATE/saved") + $(lab_huge_sum)))
+    read -r saved <"$LAB_HUGE_STATE/saved"
+    held=$(lab_huge_sum)
+    lab_huge_raise $((saved + held))
     lab_huge_unlock
     export MT_HUGEPAGES_HELD=$1
 }
 
 # Gives back what lab_hugepages_up took. Called by lab_end.
 lab_hugepages_restore() {
-    local left
+    local left saved
 
     [ -n "$LAB_HUGE_HELD" ] || return 0
     LAB_HUGE_HELD=
     lab_huge_lock
     rm -f "$LAB_HUGE_STATE/users/$$"
     left=$(lab_huge_sum)
-    lab_set_nr_hugepages $(($(cat "$LAB_HUGE_STATE/saved") + left))
+    if read -r saved <"$LAB_HUGE_STATE/saved"; then
+        lab_set_nr_hugepages $((saved + left))
+    fi
     if [ "$left" = 0 ]; then
         lab_huge_unmount
         rm -rf "$LAB_HUGE_STATE" "$LAB_HUGE_STATE.lock"
@@ -119,12 +125,13 @@ lab_hugepages_restore() {
 # lab_hugepages_exactly MIB: just that much free, whatever others hold, until the lab ends. To show
 # that a program starts with so little.
 lab_hugepages_exactly() {
-    local before used
+    local before free
 
     before=$(lab_nr_hugepages)
-    used=$((before - $(cat "$LAB_HUGE_KNOBS/free_hugepages")))
+    read -r free <"$LAB_HUGE_KNOBS/free_hugepages"
     lab_on_exit "lab_set_nr_hugepages $before"
-    lab_set_nr_hugepages $((used + $1 / 2))
-    [ "$(cat "$LAB_HUGE_KNOBS/free_hugepages")" -eq $(($1 / 2)) ] \
+    lab_set_nr_hugepages $((before - free + $1 / 2))
+    read -r free <"$LAB_HUGE_KNOBS/free_hugepages"
+    [ "$free" -eq $(($1 / 2)) ] \
         || lab_die "the kernel did not leave exactly $1 MiB of hugepages free"
 }

@@ -3,10 +3,10 @@
 # A lab on one machine: three network namespaces in which packets are mirrored as AWS does it.
 #
 #     mt-client                mt-web                              mt-target
-#     c0 10.77.1.1 ── veth ── w0 10.77.1.2
+#     c0 172.31.1.1 ── veth ── w0 172.31.1.2
 #                              │ tc mirred, both directions
 #                             mir (kernel VXLAN, VNI 4321)
-#                              └ u0 10.77.2.1 ── veth (underlay) ── t0 10.77.2.2, polled by DPDK
+#                              └ u0 172.31.2.1 ── veth (underlay) ── t0 172.31.2.2, polled by DPDK
 #
 # To be sourced, by bash with `set -eu`. In this order:
 #     lab_begin [SUFFIX]     lock, temporary folder $LAB_TMP, clean-up on exit, Ctrl-C and SIGTERM
@@ -25,10 +25,10 @@ LAB_BUILD=${LAB_BUILD:-$LAB_ROOT/build}
 LAB_PYTHON=/usr/bin/python3 # Debian's: another one on PATH does not see Debian's modules
 LAB_STATE_ROOT=/run/mt-lab
 LAB_VNI=4321
-LAB_CLIENT_IP=10.77.1.1
-LAB_WEB_IP=10.77.1.2
-LAB_SOURCE_IP=10.77.2.1
-LAB_TARGET_IP=10.77.2.2
+LAB_CLIENT_IP=172.31.1.1
+LAB_WEB_IP=172.31.1.2
+LAB_SOURCE_IP=172.31.2.1
+LAB_TARGET_IP=172.31.2.2
 LAB_TARGET_MAC=02:00:0a:4d:02:02
 LAB_UNDERLAY_MTU=9500 # a mirrored jumbo frame and 50 bytes of tunnel, never fragmented
 
@@ -39,8 +39,10 @@ lab_log() {
     printf '%s\n' "$*" >&2
 }
 
+# Ends the script as failed. The message comes once more at the end of what lab_show_logs shows.
 lab_die() {
-    lab_log "${0##*/}: $*"
+    LAB_DEATH="${0##*/}: $*"
+    lab_log "$LAB_DEATH"
     exit 1
 }
 
@@ -86,8 +88,9 @@ lab_begin() {
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
     lab_sweep
-    LAB_TMP=$(mktemp -d "/tmp/mt-lab$LAB_SUFFIX.XXXXXX")
+    LAB_TMP=$(mktemp -u "/tmp/mt-lab$LAB_SUFFIX.XXXXXX")
     echo "$LAB_TMP" >"$LAB_STATE/tmp"
+    mkdir -m 700 "$LAB_TMP"
 }
 
 # Field 22 of /proc/PID/stat: with it a process id means one process and no later one.
@@ -114,7 +117,7 @@ lab_sweep() {
 
     if [ -f "$LAB_STATE/pids" ]; then
         while read -r pid start; do
-            lab_alive "$pid" "$start" && kill -KILL "$pid" && lab_log "ended stale process $pid"
+            lab_alive "$pid" "$start" && kill -KILL -- "-$pid" && lab_log "ended stale process $pid"
         done <"$LAB_STATE/pids" || :
         rm -f "$LAB_STATE/pids"
     fi
@@ -169,6 +172,7 @@ lab_show_logs() {
         printf -- '--- %s\n' "${log##*/}"
         tail -n 15 "$log"
     done >&2
+    [ -z "${LAB_DEATH-}" ] || lab_log "--- $LAB_DEATH"
 }
 
 # --- processes -----------------------------------------------------------------------------------
@@ -186,28 +190,34 @@ lab_spawn() {
     setsid env --default-signal=INT,QUIT setpriv --pdeathsig TERM ip netns exec "$namespace" "$@" \
         </dev/null >>"$out" 2>>"$err" {LAB_LOCK}>&- &
     LAB_PID=$!
-    local start
-    start=$(lab_start_time "$LAB_PID") || start=gone
-    LAB_PIDS+=("$LAB_PID:$start")
-    echo "$LAB_PID $start" >>"$LAB_STATE/pids"
+    lab_adopt "$LAB_PID"
 }
 
-# lab_stop_process PID START: SIGTERM, and SIGKILL where that was not heard in 10 seconds.
+# lab_adopt PID: this process leads a group of its own, which ends with the lab.
+lab_adopt() {
+    local start
+
+    start=$(lab_start_time "$1") || start=gone
+    LAB_PIDS+=("$1:$start")
+    echo "$1 $start" >>"$LAB_STATE/pids"
+}
+
+# lab_stop_process PID START: SIGTERM to it and its children, and SIGKILL where that was not heard
+# in 15 seconds.
 lab_stop_process() {
     local i
 
     lab_alive "$1" "$2" || return 0
-    kill -TERM "$1" 2>/dev/null
-    for ((i = 0; i < 200; i++)); do
+    kill -TERM -- "-$1" 2>/dev/null
+    for ((i = 0; i < 300; i++)); do
         lab_alive "$1" "$2" || break
         sleep 0.05
     done
     if lab_alive "$1" "$2"; then
         lab_log "process $1 did not end on SIGTERM; killed"
-        kill -KILL "$1" 2>/dev/null
+        kill -KILL -- "-$1" 2>/dev/null
     fi
-    wait "$1" 2>/dev/null
-    return 0
+    wait "$1" 2>/dev/null || :
 }
 
 # lab_stop PID: ends a process of this lab.
@@ -232,10 +242,11 @@ lab_running() {
 
 # lab_namespace NAME: a quiet namespace: no IPv6, so that the kernel sends nothing on its own.
 lab_namespace() {
+    LAB_NAMESPACES+=("$1") # first, so that a signal in between leaves nothing behind
     ip netns add "$1"
-    LAB_NAMESPACES+=("$1")
-    ip netns exec "$1" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 \
-        net.ipv6.conf.default.disable_ipv6=1 2>/dev/null || : # a kernel without IPv6
+    # Not there in a kernel without IPv6.
+    ip netns exec "$1" sh -c 'cd /proc/sys/net/ipv6/conf && echo 1 >all/disable_ipv6 \
+        && echo 1 >default/disable_ipv6' 2>/dev/null || :
     ip -n "$1" link set lo up
 }
 
@@ -302,9 +313,10 @@ lab_mirrored() {
     done | jq -s '[.[][].options.actions[]?] | unique_by(.index) | map(.stats.packets) | add // 0'
 }
 
-# Packets that the kernel's VXLAN interface sent.
-lab_encapsulated() {
-    ip -n "$LAB_WEB" -s -j link show mir | jq '.[0].stats64.tx.packets'
+# Packets that left for the target, where nothing but mirror traffic goes. (The counter of mir
+# itself misses packets that are mirrored on ingress: seen with Linux 6.18.)
+lab_sent() {
+    ip -n "$LAB_WEB" -s -j link show u0 | jq '.[0].stats64.tx.packets'
 }
 
 # Lets the web server answer with $LAB_TMP/www, and waits until it does.
@@ -349,6 +361,7 @@ lab_daemon_start() {
     local name=$1 config=$2 pid
 
     shift 2
+    rm -f "$LAB_TMP/$name.out"
     lab_spawn "$LAB_TARGET" "$LAB_TMP/$name.out:$LAB_TMP/$name.err" \
         env "$@" "$LAB_BUILD/mirrortapd" -c "$config"
     pid=$LAB_PID

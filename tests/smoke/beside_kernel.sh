@@ -79,3 +79,10 @@ check "$(jq .outputs.tools.delivered "$LAB_TMP/beside.ledger")" -eq "$mirrored" 
 check "$(tcpdump -r "$LAB_TMP/ours.pcap" --count 2>/dev/null | cut -d' ' -f1)" -eq "$mirrored" \
     "frames on mirror0"
 "$FRAMES" same "$LAB_TMP/theirs.pcap" "$LAB_TMP/ours.pcap"
+
+# All that was meant to be there was there.
+for kind in 'tcp port 80' icmp 'ip[6:2] & 0x3fff != 0' 'udp port 9' 'tcp[tcpflags] & tcp-rst != 0' \
+    vlan 'ether proto 0x88a8' ip6 'greater 1514'; do
+    found=$(tcpdump -r "$LAB_TMP/theirs.pcap" --count "$kind" 2>/dev/null | cut -d' ' -f1)
+    check "$found" -gt 0 "frames of: $kind"
+done

@@ -85,6 +85,10 @@ status=0
 check "$status" -eq 1 "exit code for an absent file"
 grep -qF "$LAB_TMP/absent.yaml" "$LAB_TMP/absent.log" || lab_die "absent file is not named"
 
+status=0
+"$LAB_BUILD/mirrortapd" --no-such-option >"$LAB_TMP/usage.log" 2>&1 || status=$?
+check "$status" -eq 2 "exit code for wrong usage"
+
 # --- SIGTERM and SIGINT ---
 for signal in TERM INT; do
     lab_daemon_start good "$LAB_TMP/good.yaml"
@@ -94,32 +98,64 @@ for signal in TERM INT; do
     check "$(jq .received "$LAB_TMP/good.ledger")" -eq 400 "received, SIG$signal"
     check "$(jq .in_flight "$LAB_TMP/good.ledger")" -eq 0 "in flight at the end, SIG$signal"
     nothing_left "SIG$signal"
-    rm "$LAB_TMP/good.out"
 done
 status=0
 lab_ctl good status >"$LAB_TMP/gone.log" 2>&1 || status=$?
 check "$status" -eq 1 "exit code of mirrortap status without a daemon"
 
-# --- a second instance with the same control socket ---
+# SIGTERM in the middle of a flood: drained, balanced, nothing in flight.
+sed 's/mirrored.pcap/&,infinite_rx=1/' "$LAB_TMP/good.yaml" >"$LAB_TMP/flood.yaml"
+lab_daemon_start good "$LAB_TMP/flood.yaml"
+wait_for '[ "$(lab_ledger good .received)" -ge 100000 ]' 10 "100,000 received"
+lab_daemon_stop good
+check "$(jq .in_flight "$LAB_TMP/good.ledger")" -eq 0 "in flight after a flood"
+check "$(jq .accepted "$LAB_TMP/good.ledger")" -eq "$(jq .outputs.tools.offered \
+    "$LAB_TMP/good.ledger")" "offered to the output after a flood"
+nothing_left flood
+
+# --- two instances ---
+
+# refused WORD SED: a second daemon, whose configuration differs from the first one's by SED, ends
+# with an error that says WORD, and the first one does not notice.
+refused() {
+    # shellcheck disable=SC2154 # set by lab_daemon_start
+    local word=$1 status=0 first=$LAB_DAEMON_good
+
+    sed "$2" "$LAB_TMP/good.yaml" >"$LAB_TMP/second.yaml"
+    ip netns exec "$LAB_TARGET" timeout 20 "$LAB_BUILD/mirrortapd" -c "$LAB_TMP/second.yaml" \
+        >"$LAB_TMP/second.log" 2>&1 || status=$?
+    check "$status" -eq 1 "exit code of the second instance ($2)"
+    grep -qF -- "$word" "$LAB_TMP/second.log" \
+        || lab_die "the second instance does not name $word: $(cat "$LAB_TMP/second.log")"
+    lab_running "$first" || lab_die "the second instance has ended the first one ($2)"
+    lab_ctl good ledger >/dev/null || lab_die "the first one is not in order ($2)"
+    [ -e "/run/dpdk/$PREFIX" ] || lab_die "the second instance has removed the first one's files"
+}
+
 lab_daemon_start good "$LAB_TMP/good.yaml"
-sed 's/mirror0/mirror1/; s/file-prefix=mt-lifecycle/file-prefix=mt-lifecycle2/' \
-    "$LAB_TMP/good.yaml" >"$LAB_TMP/second.yaml"
-status=0
-ip netns exec "$LAB_TARGET" timeout 20 "$LAB_BUILD/mirrortapd" -c "$LAB_TMP/second.yaml" \
-    >"$LAB_TMP/second.log" 2>&1 || status=$?
-check "$status" -eq 1 "exit code of the second instance"
-grep -qF good.sock "$LAB_TMP/second.log" || lab_die "the second instance does not name the socket"
-lab_ctl good status >/dev/null || lab_die "the second instance has broken the first one"
+refused good.sock 's/mirror0/mirror1/; s/file-prefix=mt-lifecycle/&2/'
+refused "$PREFIX" 's/mirror0/mirror1/; s/good.sock/second.sock/'
 lab_daemon_stop good
 nothing_left "second instance"
-rm "$LAB_TMP/good.out"
 
-# --- a stale socket of a daemon that was killed is no hindrance ---
-"$LAB_PYTHON" -c 'import socket, sys
-socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$LAB_TMP/good.sock"
+# --- a start that fails half way ---
+ip -n "$LAB_TARGET" link add mirror0 type veth peer name obstacle
+status=0
+ip netns exec "$LAB_TARGET" timeout 20 "$LAB_BUILD/mirrortapd" -c "$LAB_TMP/good.yaml" \
+    >"$LAB_TMP/taken.log" 2>&1 || status=$?
+check "$status" -eq 1 "exit code where the interface's name is taken"
+grep -q 'mirror0' "$LAB_TMP/taken.log" || lab_die "the interface that is taken is not named"
+ip -n "$LAB_TARGET" link delete mirror0
+nothing_left "failed start"
+
+# --- one that was killed is no hindrance to the next ---
+lab_daemon_start good "$LAB_TMP/good.yaml"
+kill -KILL "$LAB_DAEMON_good"
+wait "$LAB_DAEMON_good" 2>/dev/null || :
+[ -e "$LAB_TMP/good.sock" ] || lab_die "no stale socket to test with"
 lab_daemon_start good "$LAB_TMP/good.yaml"
 lab_daemon_stop good
-nothing_left "stale socket"
+nothing_left "killed daemon"
 
 # --- memory ---
 lab_hugepages_exactly 256

@@ -215,12 +215,12 @@ int mt_eal_start(const struct mt_config *config, const struct mt_plan *plan, str
 		memcpy(copy, arguments.list, sizeof(copy));
 		rc = rte_eal_init(arguments.count, copy);
 		if (rc < 0) {
-			rc = -rte_errno;
+			rc = rte_errno != 0 ? -rte_errno : -EBUSY; /* EAL does not always say */
 			snprintf(error, error_size,
 				"DPDK did not start (%s), the lines above say where; does another "
 				"process run with --file-prefix=%s, or are the arguments in "
 				"dataplane.eal wrong?",
-				rte_strerror(rte_errno), eal->file_prefix);
+				rte_strerror(-rc), eal->file_prefix);
 		}
 	}
 	for (int i = 0; i < arguments.count; i++)

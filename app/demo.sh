@@ -2,26 +2,30 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Mirrortap's main job on this machine: mirrored traffic in, original frames out.
 #
-# The mirror traffic is polled with net_af_packet. Both candidates were measured on a veth of a
-# 2-core Debian 12 machine (kernel 6.18, DPDK 22.11.11): testpmd `txonly` on one end, `rxonly` on
-# the other, offloads off; median of three runs of 6 s, frames that arrived / that were lost:
+# The mirror traffic is polled with net_af_packet. Both candidates were measured on a veth, as
+# tests/lib/lab.sh makes it, of a 2-core Debian 12 machine (AMD EPYC, Linux 6.18, DPDK 22.11.11);
+# packets a second that arrived, the median of three runs of 9 s, and how many were lost in each:
 #
-#     128 bytes     net_af_packet 1.73 M / 0      net_af_xdp 2.66 M / 0      (1.5 times as many)
-#     1,400 bytes   net_af_packet 1.80 M / 0      net_af_xdp 2.30 M / 0..162 (1.3 times as many)
+#     frames of 128 bytes    net_af_packet 302,000, lost 0 0 0  net_af_xdp 379,000, lost 0 11655 370
+#     frames of 1,400 bytes  net_af_packet 283,000, lost 0 0 0  net_af_xdp 394,000, lost 0 0 0
 #
-#     dpdk-testpmd --lcores 0@0,1@1 --no-pci -m 256 --vdev DEVICE -- --forward-mode=rxonly \
-#         --total-num-mbufs=32768 --auto-start --no-lsc-interrupt --stats-period 1
+#     target: dpdk-testpmd --lcores 0@0,1@1 --file-prefix=mtrx --no-pci -m 256 --vdev DEVICE -- \
+#         --forward-mode=rxonly --total-num-mbufs=32768 --auto-start --no-lsc-interrupt \
+#         --stats-period 1
 #     DEVICE: net_af_packet0,iface=t0,blocksz=65536,framesz=2048,framecnt=4096,qdisc_bypass=1
 #         or: net_af_xdp0,iface=t0,start_queue=0,queue_count=1
+#     web: the same with --lcores 0@0,1@0 --file-prefix=mttx, net_af_packet0 on u0 and
+#         --forward-mode=txonly --txonly-multi-flow --txpkts=128 --eth-peer=0,MAC_OF_T0
 #
-# Both take what the sender can give; in both its core does the kernel's work, and XDP saves it
-# some. It is net_af_packet all the same: 300,000 packets a second are a hundred times what this lab
-# makes, and net_af_xdp 22.11 takes no frame above 3.4 kB, takes the frames away from the tcpdump
-# that shows them here, and leaves its program on the interface when it is killed.
+# In both the sender's core does the kernel's work and is the limit; XDP saves it some. It is
+# net_af_packet all the same: 280,000 packets a second are a hundred times what this lab makes, and
+# net_af_xdp 22.11 loses packets as soon as the poller has to wait for its core (its ring is small),
+# takes no frame above 3.4 kB, takes the frames away from the tcpdump that shows them here, and
+# leaves its program on the interface when it is killed.
 #
 # One receive queue (qpairs=1): the two directions of a conversation have different outer ports, so
-# with two they are polled by different workers, which share a core here, and the answer is seen
-# before the request. (net_af_xdp 22.11 refuses two on a veth: "Specified queue count 2 is larger
+# with two they are polled by different workers, which share a core here, and an answer may be seen
+# before its question. (net_af_xdp 22.11 refuses two on a veth: "Specified queue count 2 is larger
 # than combined queue count 1".) mirror0 has two queues all the same.
 set -eu
 . "$(dirname "$0")/../tests/lib/lab.sh"
@@ -119,7 +123,7 @@ row() {
     printf '    %-46s %12s  %s\n' "$1" "$2" "${3-}"
 }
 
-# --- the two ways to feed it -----------------------------------------------------------------------
+# --- the two ways to feed it ---------------------------------------------------------------------
 
 write_config() {
     local second=0
@@ -183,7 +187,7 @@ run_lab() {
     lab_mirror_up
     cat <<EOF
     client $LAB_CLIENT_IP -> web $LAB_WEB_IP, mirrored with tc into VXLAN $LAB_VNI
-    from $LAB_SOURCE_IP to $LAB_TARGET_IP, where mirrortapd polls the interface and writes to mirror0
+    from $LAB_SOURCE_IP to $LAB_TARGET_IP, where mirrortapd polls it and writes to mirror0
 EOF
 
     watch_interface arrives t0

@@ -17,32 +17,39 @@ enum {
 	ETHERNET_OVERHEAD = 14 + 8, /* header and two VLAN tags, which an MTU does not count */
 };
 
+struct tap_output {
+	struct mt_tap device;
+	bool seen; /* in error in the round before; control only */
+};
+
 static void tap_close(struct mt_output *output)
 {
-	mt_tap_close(output->private);
+	struct tap_output *tap = output->private;
+
+	mt_tap_close(&tap->device);
 	free(output->private);
 }
 
 static void take_error(struct mt_output *output)
 {
-	struct mt_tap *tap = output->private;
+	struct tap_output *tap = output->private;
 
-	snprintf(output->error, sizeof(output->error), "%s", tap->error);
+	snprintf(output->error, sizeof(output->error), "%s", tap->device.error);
 }
 
 static int tap_open(struct mt_output *output, const struct mt_output_settings *settings)
 {
-	struct mt_tap *tap = calloc(1, sizeof(*tap));
+	struct tap_output *tap = calloc(1, sizeof(*tap));
 	int rc;
 
 	if (tap == NULL)
 		return -ENOMEM;
 	output->private = tap;
-	tap->mtu = settings->mtu;
-	tap->queues = settings->queues;
-	tap->silent = true;
-	snprintf(tap->interface, sizeof(tap->interface), "%s", settings->interface);
-	rc = mt_tap_open(tap);
+	tap->device.mtu = settings->mtu;
+	tap->device.queues = settings->queues;
+	tap->device.silent = true;
+	snprintf(tap->device.interface, sizeof(tap->device.interface), "%s", settings->interface);
+	rc = mt_tap_open(&tap->device);
 	if (rc < 0) {
 		take_error(output);
 		free(tap);
@@ -69,7 +76,7 @@ static enum mt_output_drop drop_reason(struct mt_output *output, int error)
 static void tap_send(
 	struct mt_output *output, uint16_t queue, struct rte_mbuf **frames, uint16_t count)
 {
-	struct mt_tap *tap = output->private;
+	struct mt_tap *tap = &((struct tap_output *)output->private)->device;
 	struct mt_output_queue *q = &output->per_queue[queue];
 	uint16_t drops[MT_OUTPUT_DROP_COUNT] = {0};
 	uint16_t delivered = 0;
@@ -108,22 +115,26 @@ static void tap_send(
 
 static void tap_maintain(struct mt_output *output)
 {
-	struct mt_tap *tap = output->private;
-	int problem;
+	struct tap_output *tap = output->private;
+	int problem = mt_tap_check(&tap->device);
 
-	problem = mt_tap_check(tap);
-	if (problem < 0) {
-		take_error(output);
-		/* Seen in error for one round at least, so that an operator can notice. */
-		if (atomic_load_explicit(&output->state, memory_order_relaxed) == MT_OUTPUT_UP) {
-			mt_output_fail(output);
-			return;
-		}
-		if (mt_tap_mend(tap, problem) < 0) {
-			take_error(output);
-			return;
-		}
+	if (problem == 0) {
+		tap->seen = false;
+		atomic_store_explicit(&output->state, MT_OUTPUT_UP, memory_order_relaxed);
+		return;
 	}
+	take_error(output);
+	mt_output_fail(output);
+	/* In error for one round at least, whoever noticed it first, so that it can be seen. */
+	if (!tap->seen) {
+		tap->seen = true;
+		return;
+	}
+	if (mt_tap_mend(&tap->device, problem) < 0) {
+		take_error(output);
+		return;
+	}
+	tap->seen = false;
 	atomic_store_explicit(&output->state, MT_OUTPUT_UP, memory_order_relaxed);
 }
 

@@ -50,16 +50,20 @@ mended() {
 
 # Deleted. The name is taken at once by another interface, so that the error stays to be seen.
 deleted() {
-    local drops
+    local drops tries
 
     drops=$(tool_drops)
-    ip -n "$LAB_TARGET" -batch - <<EOF
-link delete mirror0
-link add mirror0 type veth peer name obstacle
-EOF
+    ip -n "$LAB_TARGET" link add spare type veth peer name obstacle
+    for ((tries = 0; tries < 20; tries++)); do
+        printf 'link delete mirror0\nlink set spare name mirror0\n' \
+            | ip -n "$LAB_TARGET" -batch - 2>/dev/null && break
+        # The daemon was quicker, and has made it again.
+        wait_for 'ip -n "$LAB_TARGET" link show mirror0' 5 "mirror0 is back"
+    done
+    check "$tries" -lt 20 "tries to take the name of mirror0"
     wait_for '[ "$(tool .state)" = error ]' 5 "state is error after mirror0 was deleted"
     wait_for '[[ $(tool .error) == *mirror0* ]]' 5 "the error names mirror0"
-    wait_for "[ \$(tool_drops) -gt $((drops + 100)) ]" 5 "drops are counted while there is no mirror0"
+    wait_for "[ \$(tool_drops) -gt $((drops + 100)) ]" 5 "drops are counted without mirror0"
     check "$(tool .errors)" -ge 1 "errors counted"
     ip -n "$LAB_TARGET" link delete mirror0
     mended deleted

@@ -36,10 +36,32 @@ struct mt_queue_counts {
 	uint64_t stopped; /* written by control when the workers have ended */
 };
 
+/* Latency from receive to delivery, in powers of two: bucket b counts frames that took less than
+ * MT_LATENCY_FIRST_NS << b nanoseconds and not less than half of it; the first and the last bucket
+ * take what is beyond them. */
+enum {
+	MT_LATENCY_FIRST_NS = 512,
+	MT_LATENCY_BUCKETS = 24, /* the last bound is above 2 seconds */
+};
+
+struct mt_latency {
+	uint64_t buckets[MT_LATENCY_BUCKETS];
+	uint64_t sum_ns;
+};
+
 /* Writer: the queue's owner. */
 struct mt_queue_counters {
 	struct mt_commit commit;
 	struct mt_queue_counts counts;
+	struct mt_latency latency; /* each number by itself, not part of the equation */
+	uint64_t high_water;       /* of the queue's ring, as its owner found it */
+} __rte_cache_aligned;
+
+/* What a worker spends its time on, in TSC cycles. Writer: the worker. */
+struct mt_load_counters {
+	uint64_t busy_cycles; /* loops that had packets */
+	uint64_t idle_cycles; /* loops that had none */
+	uint64_t packets;     /* received or taken from a queue's ring */
 } __rte_cache_aligned;
 
 /* Packets that found a queue's ring full. Writer: the worker that received them. */

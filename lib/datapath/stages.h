@@ -12,8 +12,9 @@ struct mt_worker;
  * its frame info and flow hash. */
 void mt_stage_decapsulate(const struct mt_snapshot *snapshot, struct mt_batch *batch);
 
-/* host.c: what is not mirror traffic, to the host interface of the port it came from. */
-void mt_stage_host(struct mt_batch *batch);
+/* host.c: what is not mirror traffic, to the host interface of the port it came from: into the ring
+ * of its pump, which a control thread empties. Without room there it is dropped (`host_full`). */
+void mt_stage_host(struct mt_worker *worker, uint16_t port, struct mt_batch *batch);
 
 /* spread.c: each frame to its flow's queue. Frames of queues that the worker itself owns it hands
  * to mt_stage_deliver at once, the others to the owners' rings. Empties the batch. */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "datapath/worker.h"
 
-#include <time.h>
-
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_prefetch.h>
@@ -14,28 +12,23 @@ enum {
 	HOUSEKEEPING_LOOPS = 1024,
 };
 
-/* Ties the time-stamp counter to the clock. clock_gettime() is no system call here (vDSO), but it
- * still costs more than one batch should pay. */
-static void set_clock(struct mt_worker *worker)
+const char *mt_stage_name(enum mt_stage stage)
 {
-	struct timespec now;
+	static const char *const names[] = {
+		[MT_STAGE_IDLE] = "idle",
+		[MT_STAGE_RECEIVE] = "receive",
+		[MT_STAGE_DECAPSULATE] = "decapsulate",
+		[MT_STAGE_HOST] = "host",
+		[MT_STAGE_SPREAD] = "spread",
+		[MT_STAGE_DELIVER] = "deliver",
+	};
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	worker->clock.tsc = rte_rdtsc();
-	worker->clock.ns = (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+	return (unsigned)stage < MT_STAGE_COUNT ? names[stage] : "?";
 }
 
-static uint64_t read_clock(struct mt_worker *worker)
+static inline void enter(struct mt_worker *worker, enum mt_stage stage)
 {
-	uint64_t ticks = rte_rdtsc() - worker->clock.tsc;
-	uint64_t ns = worker->clock.ns
-		+ (uint64_t)(((unsigned __int128)ticks * worker->clock.ns_per_tick) >> 32);
-
-	/* Never backwards within a queue, even when the clock was set in between by little. */
-	if (unlikely(ns < worker->clock.last_ns && worker->clock.last_ns - ns < NS_PER_S))
-		return worker->clock.last_ns;
-	worker->clock.last_ns = ns;
-	return ns;
+	atomic_store_explicit(&worker->stage, stage, memory_order_relaxed);
 }
 
 static void count_batch(struct mt_worker *worker, const struct mt_rx *rx,
@@ -62,60 +55,93 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 	uint64_t bytes = 0;
 	uint16_t received;
 
+	enter(worker, MT_STAGE_RECEIVE);
 	received = rte_eth_rx_burst(rx->port_id, rx->queue_id, batch.frames, MT_BURST);
 	if (received == 0)
 		return 0;
+	enter(worker, MT_STAGE_DECAPSULATE);
 	batch.count = received;
 	batch.dropped_count = 0;
 	batch.host_count = 0;
 	memset(batch.verdicts, 0, sizeof(batch.verdicts));
-	batch.time_ns = read_clock(worker);
+	batch.time_ns = mt_clock_ns(&worker->clock, rte_rdtsc());
 	for (uint16_t i = 0; i < received; i++) {
 		rte_prefetch0(rte_pktmbuf_mtod(batch.frames[i], void *));
 		bytes += batch.frames[i]->pkt_len;
 	}
 
 	mt_stage_decapsulate(worker->snapshot, &batch);
+	if (unlikely(batch.host_count > 0)) {
+		enter(worker, MT_STAGE_HOST);
+		mt_stage_host(worker, rx->port, &batch);
+	}
 	/* Counted before anything goes on to another worker, so that the ledger never sees more
 	 * leave a queue than went in. */
 	count_batch(worker, rx, &batch, received, bytes);
 	if (unlikely(batch.dropped_count > 0))
 		rte_pktmbuf_free_bulk(batch.dropped, batch.dropped_count);
-	if (unlikely(batch.host_count > 0))
-		mt_stage_host(&batch);
-	if (likely(batch.count > 0))
+	if (likely(batch.count > 0)) {
+		enter(worker, MT_STAGE_SPREAD);
 		mt_stage_spread(worker, &batch);
+	}
 	return received;
 }
 
-static void serve_queue(struct mt_worker *worker, uint16_t queue)
+static uint16_t serve_queue(struct mt_worker *worker, uint16_t index)
 {
 	const struct mt_snapshot *snapshot = worker->snapshot;
-	struct rte_ring *ring = worker->datapath->queues[queue]->ring;
+	struct mt_queue *queue = worker->datapath->queues[index];
 	struct rte_mbuf *frames[MT_BURST];
-	uint16_t count;
+	uint16_t count = 0;
+	unsigned left;
 
-	if (ring != NULL) {
-		count = rte_ring_dequeue_burst(ring, (void **)frames, MT_BURST, NULL);
-		if (count > 0)
-			mt_stage_deliver(worker, queue, frames, count);
+	if (queue->ring != NULL) {
+		count = rte_ring_dequeue_burst(queue->ring, (void **)frames, MT_BURST, &left);
+		if (count > 0) {
+			if (unlikely(count + left > queue->counters.high_water))
+				mt_count(&queue->counters.high_water,
+					count + left - queue->counters.high_water);
+			mt_stage_deliver(worker, index, frames, count);
+		}
 	}
 	for (uint16_t o = 0; o < snapshot->outputs_count; o++) {
 		if (snapshot->outputs[o]->ops->poll != NULL)
-			snapshot->outputs[o]->ops->poll(snapshot->outputs[o], queue);
+			snapshot->outputs[o]->ops->poll(snapshot->outputs[o], index);
 	}
+	return count;
 }
 
-static void receive_all(struct mt_worker *worker, int phase)
+static uint32_t receive_all(struct mt_worker *worker, int phase)
 {
+	struct mt_datapath *datapath = worker->datapath;
 	uint32_t received = 0;
 
 	if (phase >= MT_PHASE_FLUSH || (phase == MT_PHASE_DRAIN && worker->drained))
-		return;
-	for (uint16_t r = 0; r < worker->rx_count; r++)
-		received += receive(worker, &worker->rx[r]);
+		return 0;
+	for (uint16_t r = 0; r < worker->rx_count; r++) {
+		const struct mt_rx *rx = &worker->rx[r];
+
+		if (likely(!atomic_load_explicit(
+			    &datapath->paused[rx->port], memory_order_acquire)))
+			received += receive(worker, rx);
+	}
 	if (phase == MT_PHASE_DRAIN && received == 0)
 		worker->drained = true;
+	return received;
+}
+
+/* Charges the loop that began at `begin` to work or to waiting. Returns the time now. */
+static uint64_t count_load(struct mt_worker *worker, uint64_t begin, uint32_t packets)
+{
+	uint64_t now = rte_rdtsc();
+
+	if (packets > 0) {
+		mt_count(&worker->load.busy_cycles, now - begin);
+		mt_count(&worker->load.packets, packets);
+	} else {
+		mt_count(&worker->load.idle_cycles, now - begin);
+	}
+	return now;
 }
 
 int mt_worker_run(void *arg)
@@ -123,20 +149,42 @@ int mt_worker_run(void *arg)
 	struct mt_worker *worker = arg;
 	struct mt_datapath *datapath = worker->datapath;
 	uint64_t loops = 0;
-	int phase;
+	uint64_t begin;
 
-	worker->clock.ns_per_tick = ((uint64_t)NS_PER_S << 32) / rte_get_tsc_hz();
-	set_clock(worker);
+	mt_clock_set(&worker->clock);
+	rte_rcu_qsbr_thread_register(datapath->readers, worker->index);
+	rte_rcu_qsbr_thread_online(datapath->readers, worker->index);
+	begin = rte_rdtsc();
 	for (;;) {
-		phase = atomic_load_explicit(&datapath->phase, memory_order_acquire);
+		int phase = atomic_load_explicit(&datapath->phase, memory_order_acquire);
+		uint32_t packets;
+
 		if (unlikely(phase == MT_PHASE_STOP))
 			break;
-		receive_all(worker, phase);
+		packets = receive_all(worker, phase);
 		for (uint16_t q = 0; q < worker->owned_count; q++)
-			serve_queue(worker, worker->owned[q]);
+			packets += serve_queue(worker, worker->owned[q]);
+		enter(worker, MT_STAGE_IDLE);
+		rte_rcu_qsbr_quiescent(datapath->readers, worker->index);
 		if (unlikely(++loops % HOUSEKEEPING_LOOPS == 0))
-			set_clock(worker);
+			mt_clock_set(&worker->clock);
 		atomic_store_explicit(&worker->heartbeat, loops, memory_order_relaxed);
+		begin = count_load(worker, begin, packets);
 	}
+	rte_rcu_qsbr_thread_offline(datapath->readers, worker->index);
+	rte_rcu_qsbr_thread_unregister(datapath->readers, worker->index);
 	return 0;
+}
+
+bool mt_datapath_synchronize(struct mt_datapath *datapath, unsigned limit_ms)
+{
+	uint64_t token = rte_rcu_qsbr_start(datapath->readers);
+	uint64_t end = rte_get_timer_cycles() + rte_get_timer_hz() / 1000 * limit_ms;
+
+	while (rte_rcu_qsbr_check(datapath->readers, token, false) == 0) {
+		if (rte_get_timer_cycles() > end)
+			return false;
+		nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+	}
+	return true;
 }

@@ -6,9 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <rte_rcu_qsbr.h>
 #include <rte_ring.h>
 
 #include "datapath/batch.h"
+#include "datapath/clock.h"
 #include "datapath/counters.h"
 #include "datapath/snapshot.h"
 
@@ -24,6 +26,20 @@ enum mt_phase {
 	MT_PHASE_FLUSH, /* receive nothing more, empty the queues */
 	MT_PHASE_STOP,
 };
+
+/* Where a worker is, for the log line about one that is stuck. */
+enum mt_stage {
+	MT_STAGE_IDLE,
+	MT_STAGE_RECEIVE, /* in the driver */
+	MT_STAGE_DECAPSULATE,
+	MT_STAGE_HOST,
+	MT_STAGE_SPREAD,
+	MT_STAGE_DELIVER, /* in an output */
+	MT_STAGE_COUNT
+};
+
+/* "receive", "decapsulate", ... */
+const char *mt_stage_name(enum mt_stage stage);
 
 /* One receive queue of one port. */
 struct mt_rx {
@@ -46,7 +62,15 @@ struct mt_datapath {
 	uint16_t workers_count;
 	struct mt_queue *queues[MT_DATAPATH_MAX_QUEUES];
 	struct mt_worker *workers[MT_MAX_WORKERS];
+	/* Ports that no worker may touch: they are being reset or are gone. Writer: control, which
+	 * then waits for the workers with mt_datapath_synchronize(). Readers: workers. */
+	_Atomic bool paused[MT_DATAPATH_MAX_PORTS];
+	struct rte_rcu_qsbr *readers; /* each worker reports between loops that it holds nothing */
 };
+
+/* Waits until every worker has begun a new loop, so that none still uses what was taken away from
+ * them before the call. Control thread. Returns false if one did not within `limit_ms`. */
+bool mt_datapath_synchronize(struct mt_datapath *datapath, unsigned limit_ms);
 
 /* Memory of one worker, on its NUMA node. */
 struct mt_worker {
@@ -58,21 +82,21 @@ struct mt_worker {
 	uint16_t owned_count;
 	unsigned lcore;
 	struct mt_rx rx[MT_MAX_RX_PER_WORKER];
+	/* To the pump of a port's host interface; NULL: the port has none. Producer: the worker;
+	 * consumer: the pump. */
+	struct rte_ring *host[MT_DATAPATH_MAX_PORTS];
 	uint16_t owned[MT_DATAPATH_MAX_QUEUES];
 
 	/* Writer: the worker. Readers: control. */
 	struct mt_receive_counters receive;
 	struct mt_full_counters full;
+	struct mt_load_counters load;
 	_Atomic uint64_t heartbeat __rte_cache_aligned; /* loops */
+	_Atomic uint8_t stage;                          /* enum mt_stage */
 	_Atomic bool drained; /* in MT_PHASE_DRAIN: its receive queues were empty */
 
 	/* The worker's own. */
-	struct {
-		uint64_t tsc; /* at which it was `ns` */
-		uint64_t ns;
-		uint64_t ns_per_tick; /* times 2^32 */
-		uint64_t last_ns;
-	} clock __rte_cache_aligned;
+	struct mt_clock clock __rte_cache_aligned;
 	uint16_t spread_counts[MT_DATAPATH_MAX_QUEUES];
 	struct rte_mbuf *spread[MT_DATAPATH_MAX_QUEUES][MT_BURST];
 } __rte_cache_aligned;

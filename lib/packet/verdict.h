@@ -56,6 +56,10 @@
 		"buffer "                                                                          \
 		"has no room in front.",                                                           \
 		"Report the device: its driver splits headers and leaves no headroom.")            \
+	X(HOST_FULL, "host_full",                                                                  \
+		"Not mirror traffic, and more of it than the host interface takes.",               \
+		"Look for a flood of other traffic to the mirror address; mirror traffic is not "  \
+		"touched by it.")                                                                  \
 	X(QUEUE_FULL, "queue_full",                                                                \
 		"The ring to the worker that owns the packet's queue was full.",                   \
 		"Add queue-owning lcores, or relieve the outputs that they write to.")             \

@@ -121,6 +121,9 @@ static void fit_queues(struct mt_ethdev *ethdev, const struct mt_ethdev_request 
 	const struct rte_eth_dev_info *info, const struct quirks *quirks)
 {
 	ethdev->rx_queues = RTE_MIN(request->rx_queues, info->max_rx_queues);
+	/* More queues than the redirection table has entries would stay empty. */
+	if (info->reta_size > 0)
+		ethdev->rx_queues = RTE_MIN(ethdev->rx_queues, info->reta_size);
 	if (request->all_rx_queues && quirks->fixed_queues)
 		ethdev->rx_queues = info->max_rx_queues;
 	ethdev->tx_queues = RTE_MIN(request->tx_queues, info->max_tx_queues);
@@ -129,23 +132,33 @@ static void fit_queues(struct mt_ethdev *ethdev, const struct mt_ethdev_request 
 			RTE_MAX(ethdev->rx_queues, ethdev->tx_queues);
 }
 
-/* net_af_packet frees a frame that does not fit its ring's frames and says that it was sent, and
- * the kernel skips one that is longer than the interface's MTU allows. */
-static uint32_t longest_af_packet_frame(const char *device, unsigned int interface)
+/* MTU of the kernel interface that a device stands on; 0: it stands on none. */
+static uint32_t kernel_mtu(const struct rte_eth_dev_info *info)
 {
-	enum { DEFAULT_FRAME = 2048, FRAME_HEADER = 32 }; /* TPACKET2_HDRLEN - sockaddr_ll */
-	const char *option = strstr(device, ",framesz=");
-	uint32_t longest = option != NULL ? strtoul(option + 9, NULL, 10) : DEFAULT_FRAME;
 	struct ifreq request = {0};
-	int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	uint32_t mtu = 0;
+	int control;
 
-	longest = longest > FRAME_HEADER ? longest - FRAME_HEADER : 0;
-	if (control >= 0 && if_indextoname(interface, request.ifr_name) != NULL
-		&& ioctl(control, SIOCGIFMTU, &request) == 0)
-		longest = RTE_MIN(longest, (uint32_t)request.ifr_mtu + RTE_ETHER_HDR_LEN);
+	if (info->if_index == 0 || if_indextoname(info->if_index, request.ifr_name) == NULL)
+		return 0;
+	control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (control >= 0 && ioctl(control, SIOCGIFMTU, &request) == 0)
+		mtu = (uint32_t)request.ifr_mtu;
 	if (control >= 0)
 		close(control);
-	return longest;
+	return mtu;
+}
+
+/* net_af_packet frees a frame that does not fit its ring's frames and says that it was sent, and
+ * the kernel skips one that is longer than the interface's MTU allows. */
+static uint32_t longest_af_packet_frame(const struct mt_ethdev *ethdev)
+{
+	enum { DEFAULT_FRAME = 2048, FRAME_HEADER = 32 }; /* TPACKET2_HDRLEN - sockaddr_ll */
+	const char *option = strstr(ethdev->device, ",framesz=");
+	uint32_t longest = option != NULL ? strtoul(option + 9, NULL, 10) : DEFAULT_FRAME;
+
+	longest = longest > FRAME_HEADER ? longest - FRAME_HEADER : 0;
+	return RTE_MIN(longest, ethdev->mtu + RTE_ETHER_HDR_LEN);
 }
 
 /* The longest frame that goes out whole: two VLAN tags are allowed beyond the MTU. */
@@ -157,34 +170,33 @@ static uint32_t longest_frame(const struct mt_ethdev *ethdev, const struct rte_e
 	if (is_nic(info) || quirks->mtu_limit)
 		return ethdev->mtu + TAGGED_ETHERNET;
 	if (strcmp(ethdev->driver, "net_af_packet") == 0)
-		return longest_af_packet_frame(ethdev->device, info->if_index);
+		return longest_af_packet_frame(ethdev);
 	return quirks->max_tx_bytes != 0 ? quirks->max_tx_bytes : UINT32_MAX;
 }
 
-static int configure(struct mt_ethdev *ethdev, const struct mt_ethdev_request *request,
-	const struct rte_eth_dev_info *info)
+void mt_ethdev_fit(struct mt_ethdev *ethdev, const struct mt_ethdev_request *request,
+	const struct rte_eth_dev_info *info, bool nic, struct rte_eth_conf *conf)
 {
-	const uint64_t tx_wanted = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	const uint64_t rx_wanted = RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_IPV4_CKSUM
 		| RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
 	const uint64_t hash_wanted = RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP;
-	const struct quirks *quirks = quirks_of(ethdev->driver);
-	struct rte_eth_conf conf = {0};
 
-	fit_queues(ethdev, request, info, quirks);
+	*conf = (struct rte_eth_conf){0};
+	fit_queues(ethdev, request, info, quirks_of(ethdev->driver));
 	/* The hash over the outer tuple is coarse, but it spreads the work of decapsulation. ENA
 	 * lets neither fields nor key be chosen: ask for what it says it does. */
 	ethdev->rss_types = ethdev->rx_queues > 1 ? info->flow_type_rss_offloads & hash_wanted : 0;
 	if (ethdev->rss_types != 0) {
-		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-		conf.rx_adv_conf.rss_conf.rss_hf = ethdev->rss_types;
+		conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf->rx_adv_conf.rss_conf.rss_hf = ethdev->rss_types;
 	}
-	conf.rxmode.offloads = info->rx_offload_capa & rx_wanted;
-	conf.txmode.offloads = info->tx_offload_capa & tx_wanted;
-	ethdev->multi_segment_tx = conf.txmode.offloads != 0;
-	if (is_nic(info))
-		conf.rxmode.mtu = RTE_MIN(request->mtu, info->max_mtu);
-	return rte_eth_dev_configure(ethdev->id, ethdev->rx_queues, ethdev->tx_queues, &conf);
+	conf->rxmode.offloads = info->rx_offload_capa & rx_wanted;
+	conf->txmode.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	ethdev->scatter = (conf->rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0;
+	ethdev->rx_checksums = (conf->rxmode.offloads & ~RTE_ETH_RX_OFFLOAD_SCATTER) != 0;
+	ethdev->multi_segment_tx = conf->txmode.offloads != 0;
+	ethdev->mtu = nic ? RTE_MIN(request->mtu, info->max_mtu) : 0;
+	conf->rxmode.mtu = ethdev->mtu;
 }
 
 static int set_up_queues(struct mt_ethdev *ethdev, const struct mt_ethdev_request *request)
@@ -209,18 +221,20 @@ int mt_ethdev_start(struct mt_ethdev *ethdev, const struct mt_ethdev_request *re
 {
 	const char *step = "device information";
 	struct rte_eth_dev_info info;
+	struct rte_eth_conf conf;
 	uint16_t mtu;
 	int rc;
 
 	rc = rte_eth_dev_info_get(ethdev->id, &info);
 	if (rc == 0) {
 		step = "configure";
-		rc = configure(ethdev, request, &info);
+		mt_ethdev_fit(ethdev, request, &info, is_nic(&info), &conf);
+		rc = rte_eth_dev_configure(ethdev->id, ethdev->rx_queues, ethdev->tx_queues, &conf);
 	}
 	if (rc == 0 && is_nic(&info)) {
 		/* Some drivers tell the device only here; those that can't have been told above. */
 		step = "MTU";
-		rc = rte_eth_dev_set_mtu(ethdev->id, (uint16_t)RTE_MIN(request->mtu, info.max_mtu));
+		rc = rte_eth_dev_set_mtu(ethdev->id, (uint16_t)ethdev->mtu);
 		rc = rc == -ENOTSUP ? 0 : rc;
 	}
 	if (rc == 0) {
@@ -241,6 +255,9 @@ int mt_ethdev_start(struct mt_ethdev *ethdev, const struct mt_ethdev_request *re
 	rte_eth_promiscuous_enable(ethdev->id);
 	if (rte_eth_dev_get_mtu(ethdev->id, &mtu) == 0)
 		ethdev->mtu = mtu;
+	/* DPDK knows no better than 1500 of a device that stands on a kernel interface. */
+	if (!quirks_of(ethdev->driver)->mtu_limit && kernel_mtu(&info) > 0)
+		ethdev->mtu = kernel_mtu(&info);
 	ethdev->max_tx_bytes = longest_frame(ethdev, &info, quirks_of(ethdev->driver));
 	return 0;
 }
@@ -248,7 +265,8 @@ int mt_ethdev_start(struct mt_ethdev *ethdev, const struct mt_ethdev_request *re
 void mt_ethdev_stop(struct mt_ethdev *ethdev)
 {
 	if (ethdev->driver[0] == '\0')
-		return; /* never probed */
+		return; /* never probed, or stopped before */
 	rte_eth_dev_stop(ethdev->id);
 	rte_eth_dev_close(ethdev->id);
+	ethdev->driver[0] = '\0';
 }

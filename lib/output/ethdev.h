@@ -30,6 +30,8 @@ struct mt_ethdev {
 	uint32_t mtu;          /* as DPDK has it; a virtual device may not care */
 	uint64_t rss_types;    /* RTE_ETH_RSS_*, 0: the device does not spread */
 	bool multi_segment_tx; /* takes chained frames */
+	bool scatter;          /* spreads a long packet over several buffers */
+	bool rx_checksums;     /* checks outer checksums */
 	uint32_t max_tx_bytes; /* longest frame that it can send, Ethernet header included */
 	int numa_node;         /* -1: any */
 	char driver[32];
@@ -44,6 +46,12 @@ int mt_ethdev_probe(const char *device, struct mt_ethdev *ethdev, char *error, s
  * Returns 0 with the rest of `ethdev` set, or -errno with `error`. */
 int mt_ethdev_start(struct mt_ethdev *ethdev, const struct mt_ethdev_request *request, char *error,
 	size_t error_size);
+
+/* What to ask of a device with these capabilities: fills `conf` and, of `ethdev`, queues, RSS
+ * types, offloads and MTU. Never more than `info` says. `nic`: not a virtual device. Calls nothing,
+ * so a test can show what an ENA would be asked. */
+void mt_ethdev_fit(struct mt_ethdev *ethdev, const struct mt_ethdev_request *request,
+	const struct rte_eth_dev_info *info, bool nic, struct rte_eth_conf *conf);
 
 /* How many transmit queues an output with `queues` queues should use of the device, if its user
  * does not say: a memif peer may have one ring only, and frames for others would go astray. */

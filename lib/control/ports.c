@@ -57,6 +57,7 @@ int mt_port_start(struct mt_port *port, const struct mt_config_port *config,
 		if (rc < 0)
 			return rc;
 		request.pool = port->pool;
+		port->request = request;
 		rc = mt_ethdev_start(&port->device, &request, reason, sizeof(reason));
 	}
 	if (rc == 0 && port->device.rx_queues == 0) {
@@ -70,12 +71,15 @@ int mt_port_start(struct mt_port *port, const struct mt_config_port *config,
 	}
 	mt_log(MT_LOG_INFO,
 		"port %s: %s, driver %s, NUMA node %d, %u receive queue%s of %u descriptors, "
-		"spread by %s, MTU %u, %u buffers of %u bytes",
+		"spread by %s, MTU %u, long packets in %s, outer checksums %s, %u buffers of %u "
+		"bytes",
 		config->name, config->device, port->device.driver, port->device.numa_node,
 		port->device.rx_queues, port->device.rx_queues == 1 ? "" : "s",
 		port->device.rx_descriptors,
 		port->device.rss_types != 0 ? "RSS on the outer headers" : "the device itself",
-		port->device.mtu, plan->ports[index].mbufs, plan->ports[index].buffer_bytes);
+		port->device.mtu, port->device.scatter ? "several buffers" : "one buffer",
+		port->device.rx_checksums ? "checked" : "not checked", plan->ports[index].mbufs,
+		plan->ports[index].buffer_bytes);
 	return 0;
 }
 

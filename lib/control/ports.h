@@ -2,6 +2,8 @@
 /* Ports: the devices that receive mirror traffic, each with its pool of mbufs. */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "control/config.h"
 #include "control/plan.h"
 #include "output/ethdev.h"
@@ -9,7 +11,14 @@
 struct mt_port {
 	const struct mt_config_port *config;
 	struct mt_ethdev device;
-	struct rte_mempool *pool; /* on the device's NUMA node */
+	struct rte_mempool *pool;         /* on the device's NUMA node */
+	struct mt_ethdev_request request; /* to start it again with */
+	/* What the driver said that needs doing, 1 << enum rte_eth_event_type. Writer: DPDK's
+	 * threads; control takes it. */
+	_Atomic uint32_t events;
+	/* Control only. */
+	bool gone; /* unplugged; looked for again each second */
+	uint64_t resets;
 };
 
 /* Finds, fits and starts one port, for as many receiving workers as the plan has. Returns 0, or

@@ -19,6 +19,8 @@ static int ask_for(const struct command_context *context, int argc, char **argv,
 		fprintf(stderr, "mirrortap: %s\n", error);
 		return EXIT_FAILURE;
 	}
+	if (json_is_string(json_object_get(answer, "state")))
+		puts(member_text(answer, "state"));
 	json_decref(answer);
 	return EXIT_SUCCESS;
 }

@@ -2,6 +2,7 @@
 /* mirrortapd: the daemon. */
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -19,29 +20,52 @@
 #include "control/http.h"
 #include "control/log.h"
 #include "control/plan.h"
+#include "control/telemetry.h"
+#include "control/watch.h"
 #include "version.h"
 
 enum {
 	EXIT_USAGE = 2,
 	MAX_ERROR = 512,
 	MAINTAIN_MS = 100,
+	MAX_DRAIN_SECONDS = 3600,
 };
 
 struct options {
 	const char *config;
 	bool check;
+	long drain_seconds; /* -1: as the configuration says */
 };
 
 static void print_usage(FILE *stream)
 {
 	fprintf(stream,
-		"Usage: mirrortapd [-c FILE] [--check]\n"
+		"Usage: mirrortapd [-c FILE] [--check] [--drain-seconds N]\n"
 		"Receives mirrored traffic, takes it out of VXLAN or GENEVE and delivers the\n"
 		"original frames. Runs in the foreground; SIGTERM drains and stops.\n\n"
 		"  -c, --config FILE  configuration (default " MT_DEFAULT_CONFIG ")\n"
 		"      --check        check the configuration, print the plan and exit\n"
+		"      --drain-seconds N\n"
+		"                     after SIGTERM health is red for N seconds, and delivery "
+		"goes\n"
+		"                     on, before the end; a second SIGTERM ends that\n"
+		"                     (default: health.drain_seconds of the configuration)\n"
 		"  -h, --help         this text\n"
 		"  -V, --version      version\n");
+}
+
+static bool parse_seconds(const char *text, long *seconds)
+{
+	char *end;
+
+	errno = 0;
+	*seconds = strtol(text, &end, 10);
+	if (*text >= '0' && *text <= '9' && *end == '\0' && errno == 0
+		&& *seconds <= MAX_DRAIN_SECONDS)
+		return true;
+	fprintf(stderr, "mirrortapd: --drain-seconds: \"%s\" is no number from 0 to %d\n", text,
+		MAX_DRAIN_SECONDS);
+	return false;
 }
 
 /* Returns -1 to go on, or the exit status. */
@@ -50,6 +74,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 	static const struct option list[] = {
 		{"config", required_argument, NULL, 'c'},
 		{"check", no_argument, NULL, 'k'},
+		{"drain-seconds", required_argument, NULL, 'd'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
@@ -63,6 +88,10 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 'k':
 			options->check = true;
+			break;
+		case 'd':
+			if (!parse_seconds(optarg, &options->drain_seconds))
+				return EXIT_USAGE;
 			break;
 		case 'h':
 			print_usage(stdout);
@@ -98,22 +127,92 @@ static int open_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* Until SIGTERM or SIGINT. */
-static void serve(struct mt_daemon *daemon, int signals)
+/* systemd's view of the daemon: its watchdog, and the line that `systemctl status` shows. */
+struct supervisor {
+	uint64_t feed_ms; /* between two feeds; 0: no watchdog */
+	uint64_t fed_ms;
+	uint64_t told_ms;
+};
+
+enum {
+	STATUS_MS = 5000,
+};
+
+static void start_supervisor(struct supervisor *supervisor)
+{
+	uint64_t limit_us = 0;
+
+	if (sd_watchdog_enabled(0, &limit_us) > 0)
+		supervisor->feed_ms = limit_us / 2000;
+}
+
+static void tell_status(struct mt_daemon *daemon)
+{
+	struct mt_health health;
+	struct mt_ledger ledger;
+
+	mt_watch_health(daemon, &health);
+	mt_ledger_read(&daemon->datapath, &daemon->snapshot, &ledger);
+	sd_notifyf(0, "STATUS=%s; %" PRIu64 " packets received, %" PRIu64 " accepted%s",
+		health.healthy ? "healthy" : health.reasons[0], ledger.received, ledger.accepted,
+		ledger.balanced ? "" : "; THE LEDGER DOES NOT BALANCE");
+}
+
+/* Each round of the control thread. The watchdog starves when a worker is stuck, or this thread. */
+static void supervise(struct supervisor *supervisor, struct mt_daemon *daemon)
+{
+	uint64_t now_ms = mt_watch_now_ms();
+
+	if (supervisor->feed_ms != 0 && now_ms >= supervisor->fed_ms + supervisor->feed_ms
+		&& mt_watch_may_go_on(daemon)) {
+		sd_notify(0, "WATCHDOG=1");
+		supervisor->fed_ms = now_ms;
+	}
+	if (now_ms >= supervisor->told_ms + STATUS_MS) {
+		tell_status(daemon);
+		supervisor->told_ms = now_ms;
+	}
+}
+
+/* Health turns red for `seconds`; delivery goes on. */
+static uint64_t announce_stop(struct mt_daemon *daemon, unsigned seconds)
+{
+	mt_daemon_announce_stop(daemon);
+	sd_notifyf(
+		0, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64, (seconds + 15) * UINT64_C(1000000));
+	if (seconds > 0)
+		mt_log(MT_LOG_NOTICE,
+			"draining for %u s: health is red, delivery goes on; a second signal "
+			"stops at once",
+			seconds);
+	return mt_watch_now_ms() + seconds * UINT64_C(1000);
+}
+
+/* Until SIGTERM or SIGINT, and as long after it as draining takes, or until the second one. */
+static void serve(struct mt_daemon *daemon, int signals, unsigned drain_seconds)
 {
 	struct pollfd wait = {.fd = signals, .events = POLLIN};
+	struct supervisor supervisor = {0};
+	struct mt_log_limit told_reload = {0};
 	struct signalfd_siginfo signal;
+	uint64_t end_ms = 0; /* 0: not asked to stop */
 
-	for (;;) {
+	start_supervisor(&supervisor);
+	while (end_ms == 0 || mt_watch_now_ms() < end_ms) {
+		mt_daemon_maintain(daemon);
+		supervise(&supervisor, daemon);
 		poll(&wait, 1, MAINTAIN_MS);
 		while (read(signals, &signal, sizeof(signal)) == sizeof(signal)) {
-			if (signal.ssi_signo != SIGHUP)
+			if (signal.ssi_signo == SIGHUP) {
+				mt_log_limited(&told_reload, MT_LOG_WARNING,
+					"SIGHUP: reload is not supported yet; restart to "
+					"read the configuration again");
+			} else if (end_ms != 0) {
 				return;
-			mt_log(MT_LOG_WARNING,
-				"SIGHUP: reload is not supported yet; restart to "
-				"read the configuration again");
+			} else {
+				end_ms = announce_stop(daemon, drain_seconds);
+			}
 		}
-		mt_daemon_maintain(daemon);
 	}
 }
 
@@ -129,7 +228,7 @@ static void print_ledger(const struct mt_ledger *ledger)
 	json_decref(document);
 }
 
-static int run(const struct mt_config *config, const struct mt_plan *plan)
+static int run(const struct mt_config *config, const struct mt_plan *plan, unsigned drain_seconds)
 {
 	static struct mt_daemon daemon; /* too large for a stack */
 	struct mt_http *http = NULL;
@@ -153,15 +252,16 @@ static int run(const struct mt_config *config, const struct mt_plan *plan)
 		mt_log(MT_LOG_NOTICE, "ready: %u worker%s, %u queue%s, control socket %s",
 			plan->workers_count, plan->workers_count == 1 ? "" : "s", plan->queues,
 			plan->queues == 1 ? "" : "s", config->http.control_socket);
+		mt_telemetry_start(&daemon);
 		sd_notify(0, "READY=1");
-		serve(&daemon, signals);
-		sd_notify(0, "STOPPING=1");
-		mt_log(MT_LOG_NOTICE, "draining");
+		serve(&daemon, signals, drain_seconds);
+		mt_log(MT_LOG_NOTICE, "stopping: delivering what is queued");
 	} else {
 		mt_log(MT_LOG_ERROR, "%s", error);
 	}
 	ended = mt_daemon_drain(&daemon, &ledger);
 	mt_http_stop(http);
+	mt_telemetry_stop();
 	/* Before memory is given back: that may take DPDK seconds, and be cut short. */
 	if (rc == 0)
 		print_ledger(&ledger);
@@ -176,7 +276,7 @@ static int run(const struct mt_config *config, const struct mt_plan *plan)
 
 int main(int argc, char **argv)
 {
-	struct options options = {.config = MT_DEFAULT_CONFIG};
+	struct options options = {.config = MT_DEFAULT_CONFIG, .drain_seconds = -1};
 	char error[MAX_ERROR] = "";
 	struct mt_config *config;
 	struct mt_plan plan;
@@ -195,7 +295,9 @@ int main(int argc, char **argv)
 		mt_plan_print(config, &plan, stdout);
 		status = EXIT_SUCCESS;
 	} else {
-		status = run(config, &plan);
+		status = run(config, &plan,
+			options.drain_seconds >= 0 ? (unsigned)options.drain_seconds
+						   : config->health.drain_seconds);
 	}
 	mt_config_free(config);
 	return status;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/api.h"
 
+#include <stdlib.h>
 #include <unistd.h>
-
-#include <rte_ether.h>
 
 #include "version.h"
 
@@ -56,6 +55,7 @@ static json_t *worker_status(struct mt_daemon *daemon, unsigned index)
 	struct mt_worker *worker = daemon->datapath.workers[index];
 	json_t *receive_queues = json_array();
 	json_t *queues = json_array();
+	struct mt_worker_sample sample;
 
 	for (unsigned r = 0; r < worker->rx_count; r++)
 		json_array_append_new(receive_queues,
@@ -63,30 +63,52 @@ static json_t *worker_status(struct mt_daemon *daemon, unsigned index)
 				worker->rx[r].queue_id));
 	for (unsigned q = 0; q < worker->owned_count; q++)
 		json_array_append_new(queues, json_integer(worker->owned[q]));
-	return json_pack("{s:i, s:i, s:i, s:b, s:b, s:o, s:o, s:o}", "lcore", (int)plan->lcore,
-		"cpu", plan->cpu, "numa_node", plan->numa_node, "receives", plan->receives, "owns",
-		plan->owns, "receive_queues", receive_queues, "queues", queues, "loops",
-		count(atomic_load_explicit(&worker->heartbeat, memory_order_relaxed)));
+	mt_watch_read_worker(daemon, index, &sample);
+	return json_pack("{s:i, s:i, s:i, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:s}",
+		"lcore", (int)plan->lcore, "cpu", plan->cpu, "numa_node", plan->numa_node,
+		"receives", plan->receives, "owns", plan->owns, "receive_queues", receive_queues,
+		"queues", queues, "loops",
+		count(atomic_load_explicit(&worker->heartbeat, memory_order_relaxed)),
+		"heartbeat_age_ms", count(mt_watch_heartbeat_age_ms(daemon, index)), "packets",
+		count(mt_counter(&worker->load.packets)), "busy_ratio", sample.busy_ratio,
+		"cycles_per_packet", sample.cycles_per_packet, "stage",
+		mt_stage_name(atomic_load_explicit(&worker->stage, memory_order_relaxed)));
+}
+
+json_t *mt_api_health(struct mt_daemon *daemon, bool *healthy)
+{
+	json_t *reasons = json_array();
+	struct mt_health health;
+
+	mt_watch_health(daemon, &health);
+	for (unsigned r = 0; r < health.reasons_count; r++)
+		json_array_append_new(reasons, json_string(health.reasons[r]));
+	*healthy = health.healthy;
+	return json_pack("{s:s, s:b, s:o}", "status", health.healthy ? "ok" : "unhealthy",
+		"healthy", health.healthy, "reasons", reasons);
 }
 
 json_t *mt_api_status(struct mt_daemon *daemon)
 {
 	json_t *workers = json_array();
 	struct timespec now;
-	bool draining;
+	bool healthy;
+	json_t *health = mt_api_health(daemon, &healthy);
+	json_t *document;
 
 	for (unsigned w = 0; w < daemon->datapath.workers_count; w++)
 		json_array_append_new(workers, worker_status(daemon, w));
-	pthread_mutex_lock(&daemon->lock);
-	draining = daemon->state == MT_DAEMON_DRAINING;
-	pthread_mutex_unlock(&daemon->lock);
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return json_pack("{s:s, s:i, s:s, s:o, s:s, s:s, s:b, s:i, s:i, s:o}", "version",
-		MT_VERSION, "pid", (int)getpid(), "state", draining ? "draining" : "running",
-		"uptime_seconds", count((uint64_t)(now.tv_sec - daemon->started)), "config",
-		daemon->config->path, "file_prefix", daemon->eal.file_prefix, "consumers",
-		daemon->eal.consumers, "control_lcore", (int)daemon->plan->control_lcore,
-		"control_cpu", daemon->plan->control_cpu, "workers", workers);
+	document = json_pack("{s:s, s:i, s:s, s:b, s:O, s:o, s:s, s:s, s:b, s:i, s:i, s:o}",
+		"version", MT_VERSION, "pid", (int)getpid(), "state",
+		mt_daemon_is_draining(daemon) ? "draining" : "running", "healthy", healthy,
+		"warnings", json_object_get(health, "reasons"), "uptime_seconds",
+		count((uint64_t)(now.tv_sec - daemon->started)), "config", daemon->config->path,
+		"file_prefix", daemon->eal.file_prefix, "consumers", daemon->eal.consumers,
+		"control_lcore", (int)daemon->plan->control_lcore, "control_cpu",
+		daemon->plan->control_cpu, "workers", workers);
+	json_decref(health);
+	return document;
 }
 
 json_t *mt_api_queues(struct mt_daemon *daemon)
@@ -103,13 +125,14 @@ json_t *mt_api_queues(struct mt_daemon *daemon)
 		for (uint16_t w = 0; w < daemon->datapath.workers_count; w++)
 			full += mt_counter(&daemon->datapath.workers[w]->full.full[q]);
 		json_array_append_new(queues,
-			json_pack("{s:i, s:i, s:o, s:o, s:o, s:i, s:i}", "queue", (int)q, "lcore",
-				(int)daemon->plan->workers[queue->owner].lcore, "packets",
+			json_pack("{s:i, s:i, s:o, s:o, s:o, s:i, s:i, s:o}", "queue", (int)q,
+				"lcore", (int)daemon->plan->workers[queue->owner].lcore, "packets",
 				count(counts.accepted), "bytes", count(counts.accepted_bytes),
 				"full", count(full), "depth",
 				queue->ring == NULL ? 0 : (int)rte_ring_count(queue->ring),
 				"length",
-				queue->ring == NULL ? 0 : (int)rte_ring_get_capacity(queue->ring)));
+				queue->ring == NULL ? 0 : (int)rte_ring_get_capacity(queue->ring),
+				"high_water", count(mt_counter(&queue->counters.high_water))));
 	}
 	return json_pack("{s:o}", "queues", queues);
 }
@@ -171,9 +194,13 @@ json_t *mt_api_outputs(struct mt_daemon *daemon)
 {
 	json_t *outputs = json_array();
 
-	for (uint16_t o = 0; o < daemon->snapshot.outputs_count; o++)
-		json_array_append_new(
-			outputs, output_document(daemon, daemon->snapshot.outputs[o]));
+	for (uint16_t o = 0; o < daemon->snapshot.outputs_count; o++) {
+		json_t *document = output_document(daemon, daemon->snapshot.outputs[o]);
+
+		json_object_set_new(
+			document, "required", json_boolean(daemon->config->outputs[o].required));
+		json_array_append_new(outputs, document);
+	}
 	return json_pack("{s:o}", "outputs", outputs);
 }
 
@@ -192,37 +219,58 @@ static void sum_port(
 	}
 }
 
-static json_t *port_document(struct mt_daemon *daemon, unsigned index)
+static json_t *host_document(const struct mt_host *host)
+{
+	if (host == NULL)
+		return json_null();
+	return json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:o}", "interface", host->interface,
+		"backend", mt_host_backend_name(host->backend), "up", !host->failed, "to_kernel",
+		count(mt_counter(&host->counters.to_kernel)), "to_kernel_drops",
+		count(mt_counter(&host->counters.to_kernel_drops)), "from_kernel",
+		count(mt_counter(&host->counters.from_kernel)), "from_kernel_drops",
+		count(mt_counter(&host->counters.from_kernel_drops)));
+}
+
+/* Under the driver's own names. */
+static json_t *xstats_document(const struct mt_port_sample *sample)
+{
+	json_t *xstats = json_object();
+
+	for (unsigned i = 0; i < sample->xstats_count; i++)
+		json_object_set_new(xstats, sample->xstats[i].name, count(sample->xstats[i].value));
+	return xstats;
+}
+
+/* What the driver knows, as control last saw it: up to a second old. */
+static json_t *port_document(
+	struct mt_daemon *daemon, unsigned index, struct mt_port_sample *sample)
 {
 	const struct mt_port *port = &daemon->ports[index];
 	uint64_t packets = 0, bytes = 0, host = 0;
-	char mac[RTE_ETHER_ADDR_FMT_SIZE] = "-";
-	struct rte_eth_stats stats = {0};
-	struct rte_eth_link link = {0};
-	struct rte_ether_addr address;
 
+	mt_watch_read_port(daemon, index, sample);
 	sum_port(daemon, index, &packets, &bytes, &host);
-	rte_eth_stats_get(port->device.id, &stats);
-	rte_eth_link_get_nowait(port->device.id, &link);
-	if (rte_eth_macaddr_get(port->device.id, &address) == 0)
-		rte_ether_format_addr(mac, sizeof(mac), &address);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, "
-			 "s:o, s:{s:i, s:i}}",
+	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, "
+			 "s:o, s:o, s:{s:i, s:i}, s:o, s:o}",
 		"name", port->config->name, "device", port->config->device, "driver",
-		port->device.driver, "link", link.link_status == RTE_ETH_LINK_UP ? "up" : "down",
-		"mac", mac, "mtu", (int)port->device.mtu, "numa_node", port->device.numa_node,
-		"rx_queues", (int)port->device.rx_queues, "descriptors",
-		(int)port->device.rx_descriptors, "packets", count(packets), "bytes", count(bytes),
-		"host", count(host), "imissed", count(stats.imissed), "ierrors",
-		count(stats.ierrors), "rx_nombuf", count(stats.rx_nombuf), "pool", "size",
-		(int)port->pool->size, "in_use", (int)rte_mempool_in_use_count(port->pool));
+		port->device.driver, "link", sample->link ? "up" : "down", "started",
+		sample->started, "mac", sample->mac[0] != '\0' ? sample->mac : "-", "mtu",
+		(int)port->device.mtu, "numa_node", port->device.numa_node, "rx_queues",
+		(int)port->device.rx_queues, "descriptors", (int)port->device.rx_descriptors,
+		"packets", count(packets), "bytes", count(bytes), "host", count(host), "imissed",
+		count(sample->imissed), "ierrors", count(sample->ierrors), "rx_nombuf",
+		count(sample->rx_nombuf), "pool", "size", (int)port->pool->size, "in_use",
+		(int)rte_mempool_in_use_count(port->pool), "host_interface",
+		host_document(daemon->hosts[index]), "xstats", xstats_document(sample));
 }
 
 json_t *mt_api_ports(struct mt_daemon *daemon)
 {
+	struct mt_port_sample *sample = malloc(sizeof(*sample)); /* large for a stack */
 	json_t *ports = json_array();
 
-	for (unsigned p = 0; p < daemon->ports_count; p++)
-		json_array_append_new(ports, port_document(daemon, p));
+	for (unsigned p = 0; sample != NULL && p < daemon->ports_count; p++)
+		json_array_append_new(ports, port_document(daemon, p, sample));
+	free(sample);
 	return json_pack("{s:o}", "ports", ports);
 }

@@ -12,5 +12,8 @@ json_t *mt_api_queues(struct mt_daemon *daemon);
 json_t *mt_api_outputs(struct mt_daemon *daemon);
 json_t *mt_api_ports(struct mt_daemon *daemon);
 
+/* {"status": "ok" or "unhealthy", "healthy": true, "reasons": []}. Sets `healthy`. */
+json_t *mt_api_health(struct mt_daemon *daemon, bool *healthy);
+
 /* A ledger that was read before, as in mt_api_ledger. */
 json_t *mt_api_ledger_document(const struct mt_ledger *ledger);

@@ -15,6 +15,8 @@
 enum {
 	DEFAULT_QUEUES = 1,
 	DEFAULT_QUEUE_LENGTH = 4096,
+	DEFAULT_STALL_SECONDS = 5,
+	DEFAULT_HOST_RATE = 50000,
 	DEFAULT_DESCRIPTORS = 1024,
 	DEFAULT_MTU = 9216, /* the largest frame that AWS mirrors, without its tunnel */
 	DEFAULT_RING_LENGTH = 4096,
@@ -80,8 +82,11 @@ static int fill_defaults(struct mt_config_lines *lines, struct mt_config *config
 
 	fill_number(&config->dataplane.queues, DEFAULT_QUEUES);
 	fill_number(&config->dataplane.queue_length, DEFAULT_QUEUE_LENGTH);
-	for (unsigned i = 0; i < config->ports_count; i++)
+	fill_number(&config->health.stall_seconds, DEFAULT_STALL_SECONDS);
+	for (unsigned i = 0; i < config->ports_count; i++) {
 		fill_number(&config->ports[i].descriptors, DEFAULT_DESCRIPTORS);
+		fill_number(&config->ports[i].host_rate, DEFAULT_HOST_RATE);
+	}
 	for (unsigned i = 0; i < config->outputs_count && result == 0; i++)
 		result = fill_output(&config->outputs[i]);
 	if (result == 0)
@@ -205,9 +210,9 @@ static int check_output_keys(
 		const char *name;
 		const char *keys;
 	} types[] = {
-		[MT_OUTPUT_TAP] = {"tap", "name, type, interface, mtu"},
-		[MT_OUTPUT_RING] = {"ring", "name, type, length"},
-		[MT_OUTPUT_PORT] = {"port", "name, type, device, tx_queues"},
+		[MT_OUTPUT_TAP] = {"tap", "name, type, required, interface, mtu"},
+		[MT_OUTPUT_RING] = {"ring", "name, type, required, length"},
+		[MT_OUTPUT_PORT] = {"port", "name, type, required, device, tx_queues"},
 	};
 	static const struct {
 		const char *key;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "control/host_backend.h"
 #include "packet/facts.h"
 
 enum {
@@ -38,8 +39,10 @@ struct mt_config_dataplane {
 
 struct mt_config_port {
 	char *name;
-	char *device;          /* PCI address, or vdev string with its arguments */
-	char *host_interface;  /* NULL: none */
+	char *device;         /* PCI address, or vdev string with its arguments */
+	char *host_interface; /* NULL: none */
+	enum mt_host_backend host_interface_backend;
+	uint32_t host_rate;    /* frames a second that the kernel is given at most */
 	uint32_t buffer_bytes; /* room for packet data in one mbuf; 0: chosen by device */
 	uint32_t descriptors;  /* receive descriptors per queue */
 };
@@ -60,11 +63,17 @@ enum mt_output_type {
 struct mt_config_output {
 	char *name;
 	enum mt_output_type type;
+	bool required;      /* must be able to take frames for the daemon to be healthy */
 	char *interface;    /* tap: the netdev's name; NULL: the output's name */
 	char *device;       /* port: as ports[].device */
 	uint32_t tx_queues; /* port: to use of the device; 0: as many as suit it */
 	uint32_t mtu;       /* tap: of the netdev; default 9216 */
 	uint32_t length;    /* ring: frames that one queue's ring holds; power of two */
+};
+
+struct mt_config_health {
+	uint32_t stall_seconds; /* a worker without a heartbeat for so long is stuck */
+	uint32_t drain_seconds; /* health is red for so long before SIGTERM stops */
 };
 
 struct mt_config_http {
@@ -82,6 +91,7 @@ struct mt_config {
 	struct mt_config_output *outputs;
 	unsigned outputs_count;
 	struct mt_config_http http;
+	struct mt_config_health health;
 };
 
 /* Reads and checks `path`. On success returns 0 and a configuration with every default filled in,

@@ -28,6 +28,12 @@ static const cyaml_strval_t output_types[] = {
 	{"pcapng", MT_CONFIG_NOT_SUPPORTED},
 };
 
+static const cyaml_strval_t host_backends[] = {
+	{"auto", MT_HOST_AUTO},
+	{"tap", MT_HOST_TAP},
+	{"vhost", MT_HOST_VHOST},
+};
+
 static const cyaml_strval_t unknown_policies[] = {{"accept", 0}, {"drop", MT_CONFIG_NOT_SUPPORTED}};
 
 static const cyaml_schema_value_t text_entry = {
@@ -68,6 +74,9 @@ static const cyaml_schema_field_t port_keys[] = {
 	TEXT("name", CYAML_FLAG_POINTER, struct mt_config_port, name),
 	TEXT("device", CYAML_FLAG_POINTER, struct mt_config_port, device),
 	TEXT("host_interface", OPTIONAL_TEXT, struct mt_config_port, host_interface),
+	CHOICE("host_interface_backend", CYAML_FLAG_OPTIONAL, struct mt_config_port,
+		host_interface_backend, host_backends),
+	CYAML_FIELD_UINT("host_rate", CYAML_FLAG_OPTIONAL, struct mt_config_port, host_rate),
 	CYAML_FIELD_UINT("buffer_bytes", CYAML_FLAG_OPTIONAL, struct mt_config_port, buffer_bytes),
 	CYAML_FIELD_UINT("descriptors", CYAML_FLAG_OPTIONAL, struct mt_config_port, descriptors),
 	CYAML_FIELD_END,
@@ -97,6 +106,7 @@ static const cyaml_schema_field_t output_keys[] = {
 	CHOICE("type", CYAML_FLAG_DEFAULT, struct mt_config_output, type, output_types),
 	TEXT("interface", OPTIONAL_TEXT, struct mt_config_output, interface),
 	TEXT("device", OPTIONAL_TEXT, struct mt_config_output, device),
+	CHOICE("required", CYAML_FLAG_OPTIONAL, struct mt_config_output, required, booleans),
 	CYAML_FIELD_UINT("mtu", CYAML_FLAG_OPTIONAL, struct mt_config_output, mtu),
 	CYAML_FIELD_UINT("length", CYAML_FLAG_OPTIONAL, struct mt_config_output, length),
 	CYAML_FIELD_UINT("tx_queues", CYAML_FLAG_OPTIONAL, struct mt_config_output, tx_queues),
@@ -114,6 +124,14 @@ static const cyaml_schema_field_t http_keys[] = {
 	CYAML_FIELD_SEQUENCE(
 		"listen", OPTIONAL_LIST, struct mt_config_http, listen, &text_entry, 0, MAX_LISTEN),
 	TEXT("control_socket", OPTIONAL_TEXT, struct mt_config_http, control_socket),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t health_keys[] = {
+	CYAML_FIELD_UINT(
+		"stall_seconds", CYAML_FLAG_OPTIONAL, struct mt_config_health, stall_seconds),
+	CYAML_FIELD_UINT(
+		"drain_seconds", CYAML_FLAG_OPTIONAL, struct mt_config_health, drain_seconds),
 	CYAML_FIELD_END,
 };
 
@@ -135,6 +153,8 @@ static const cyaml_schema_field_t file_keys[] = {
 		&output_entry, 0, MT_MAX_OUTPUTS),
 	CYAML_FIELD_MAPPING(
 		"http", CYAML_FLAG_OPTIONAL, struct mt_config_file, config.http, http_keys),
+	CYAML_FIELD_MAPPING(
+		"health", CYAML_FLAG_OPTIONAL, struct mt_config_file, config.health, health_keys),
 	CYAML_FIELD_END,
 };
 
@@ -172,6 +192,10 @@ static const struct rule rules[] = {
 	{.path = "ports[].name", .help = "1 to 15 of A-Z a-z 0-9 _ -"},
 	{.path = "ports[].device", .help = "a PCI address or a vdev string"},
 	{.path = "ports[].host_interface", .help = "the name of a kernel interface"},
+	{.path = "ports[].host_interface_backend", .help = "auto, tap, vhost"},
+	{.path = "ports[].host_rate",
+		.help = "a number from 100 to 10000000",
+		.range = {100, 10000000, false}},
 	{.path = "ports[].buffer_bytes",
 		.help = "a number from 256 to 65344",
 		.range = {256, 65344, false}},
@@ -196,6 +220,7 @@ static const struct rule rules[] = {
 	{.path = "outputs[].interface", .help = "the name of a kernel interface"},
 	{.path = "outputs[].device", .help = "a PCI address or a vdev string"},
 	{.path = "outputs[].tx_queues", .help = "a number from 1 to 64", .range = {1, 64, false}},
+	{.path = "outputs[].required", .help = "false, true"},
 	{.path = "outputs[].mtu", .help = "a number from 68 to 65521", .range = {68, 65521, false}},
 	{.path = "outputs[].length",
 		.help = "a power of two from 64 to 1048576",
@@ -204,6 +229,13 @@ static const struct rule rules[] = {
 	{.path = "http.listen", .help = "a list of at most 8 addresses"},
 	{.path = "http.listen[]", .help = "ADDRESS:PORT or [ADDRESS]:PORT"},
 	{.path = "http.control_socket", .help = "an absolute path"},
+	{.path = "health", .help = "a mapping with stall_seconds and drain_seconds"},
+	{.path = "health.stall_seconds",
+		.help = "a number from 1 to 3600",
+		.range = {1, 3600, false}},
+	{.path = "health.drain_seconds",
+		.help = "a number from 0 to 3600",
+		.range = {0, 3600, false}},
 };
 
 static const struct rule *find_rule(const char *path)

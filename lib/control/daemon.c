@@ -3,12 +3,16 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <rte_errno.h>
+#include <rte_ethdev.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_malloc.h>
+#include <rte_timer.h>
 
+#include "control/lifecycle.h"
 #include "control/log.h"
 #include "packet/frame_info.h"
 
@@ -28,13 +32,51 @@ static int start_ports(struct mt_daemon *daemon, char *error, size_t error_size)
 		if (rc < 0)
 			return rc;
 		mt_port_check_nodes(&daemon->ports[p], daemon->plan);
-		if (daemon->config->ports[p].host_interface != NULL)
-			mt_log(MT_LOG_WARNING,
-				"port %s: host interfaces are not supported yet: what is not "
-				"mirror "
-				"traffic is counted as host and not handed to %s",
-				daemon->config->ports[p].name,
-				daemon->config->ports[p].host_interface);
+		mt_lifecycle_watch(&daemon->ports[p]);
+	}
+	return 0;
+}
+
+static int start_host(struct mt_daemon *daemon, unsigned index, char *error, size_t error_size)
+{
+	const struct mt_port *port = &daemon->ports[index];
+	struct mt_host_settings settings = {
+		.interface = port->config->host_interface,
+		.backend = port->config->host_interface_backend,
+		.index = index,
+		.port_id = port->device.id,
+		.mtu = port->device.mtu,
+		.rate_pps = port->config->host_rate,
+		.numa_node = port->device.numa_node,
+	};
+	struct mt_host *host = calloc(1, sizeof(*host));
+	int rc;
+
+	if (host == NULL)
+		return -ENOMEM;
+	rte_eth_macaddr_get(port->device.id, &settings.mac);
+	rc = mt_host_open(host, &settings, error, error_size);
+	if (rc < 0) {
+		free(host);
+		return rc;
+	}
+	daemon->hosts[index] = host;
+	daemon->pump.hosts[daemon->pump.count++] = host;
+	mt_log(MT_LOG_INFO, "port %s: host interface %s (%s), MTU %u, at most %u frames a second",
+		port->config->name, host->interface, mt_host_backend_name(host->backend),
+		settings.mtu, host->rate_pps);
+	return 0;
+}
+
+static int start_hosts(struct mt_daemon *daemon, char *error, size_t error_size)
+{
+	for (unsigned p = 0; p < daemon->ports_count; p++) {
+		int rc = 0;
+
+		if (daemon->ports[p].config->host_interface != NULL)
+			rc = start_host(daemon, p, error, error_size);
+		if (rc < 0)
+			return rc;
 	}
 	return 0;
 }
@@ -158,14 +200,51 @@ static int assign_receive_queues(struct mt_daemon *daemon)
 	return 0;
 }
 
+/* A ring to the pump from each worker that polls a port with a host interface. */
+static int connect_hosts(struct mt_daemon *daemon)
+{
+	for (unsigned w = 0; w < daemon->datapath.workers_count; w++) {
+		struct mt_worker *worker = daemon->datapath.workers[w];
+
+		for (uint16_t r = 0; r < worker->rx_count; r++) {
+			uint16_t port = worker->rx[r].port;
+			struct mt_host *host = daemon->hosts[port];
+
+			if (host == NULL || worker->host[port] != NULL)
+				continue;
+			worker->host[port] = mt_host_add_worker(
+				host, port, w, daemon->plan->workers[w].numa_node);
+			if (worker->host[port] == NULL)
+				return -ENOMEM;
+		}
+	}
+	return mt_host_pump_start(&daemon->pump);
+}
+
+/* Where the workers report that they hold nothing of what control wants to take away. */
+static int make_readers(struct mt_daemon *daemon)
+{
+	size_t size = rte_rcu_qsbr_get_memsize(MT_MAX_WORKERS);
+
+	daemon->datapath.readers = rte_zmalloc("mt_readers", size, RTE_CACHE_LINE_SIZE);
+	if (daemon->datapath.readers == NULL)
+		return -ENOMEM;
+	return rte_rcu_qsbr_init(daemon->datapath.readers, MT_MAX_WORKERS) == 0 ? 0 : -EINVAL;
+}
+
 static int start_workers(struct mt_daemon *daemon, char *error, size_t error_size)
 {
-	int rc = make_workers(daemon);
+	int rc = make_readers(daemon);
+
+	if (rc == 0)
+		rc = make_workers(daemon);
 
 	if (rc == 0)
 		rc = assign_receive_queues(daemon);
 	if (rc == 0)
 		rc = make_queues(daemon);
+	if (rc == 0)
+		rc = connect_hosts(daemon);
 	for (unsigned w = 0; rc == 0 && w < daemon->datapath.workers_count; w++) {
 		struct mt_worker *worker = daemon->datapath.workers[w];
 
@@ -193,8 +272,11 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 	struct mt_ledger ledger;
 	int rc;
 
-	*daemon = (struct mt_daemon){.config = config, .plan = plan};
+	memset(daemon, 0, sizeof(*daemon)); /* too large for a value on the stack */
+	daemon->config = config;
+	daemon->plan = plan;
 	pthread_mutex_init(&daemon->lock, NULL);
+	mt_watch_init(&daemon->watch);
 	daemon->snapshot.queues = plan->queues;
 	mt_config_tunnels(config, &daemon->snapshot.tunnels);
 	daemon->snapshot.fast = mt_fast_prepare(&daemon->snapshot.tunnels);
@@ -203,12 +285,15 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 	rc = mt_eal_start(config, plan, &daemon->eal, error, error_size);
 	if (rc < 0)
 		return rc;
+	rte_timer_subsystem_init();
 	rc = mt_frame_info_register();
 	if (rc < 0)
 		snprintf(error, error_size, "mbuf field for frame information: %s",
 			rte_strerror(-rc));
 	if (rc == 0)
 		rc = start_ports(daemon, error, error_size);
+	if (rc == 0)
+		rc = start_hosts(daemon, error, error_size);
 	if (rc == 0)
 		rc = start_outputs(daemon, error, error_size);
 	if (rc == 0)
@@ -219,7 +304,8 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 		return rc;
 	}
 	daemon->started = monotonic_seconds();
-	daemon->state = MT_DAEMON_RUNNING;
+	mt_watch_look(daemon);
+	atomic_store(&daemon->state, MT_DAEMON_RUNNING);
 	return 0;
 }
 
@@ -250,6 +336,8 @@ static void tell_drops(struct mt_daemon *daemon)
 
 void mt_daemon_maintain(struct mt_daemon *daemon)
 {
+	mt_lifecycle_round(daemon);
+	mt_watch_look(daemon);
 	pthread_mutex_lock(&daemon->lock);
 	for (unsigned o = 0; o < daemon->snapshot.outputs_count; o++) {
 		struct mt_output *output = daemon->snapshot.outputs[o];
@@ -260,127 +348,28 @@ void mt_daemon_maintain(struct mt_daemon *daemon)
 		failed = atomic_load_explicit(&output->state, memory_order_relaxed)
 			== MT_OUTPUT_ERROR;
 		if (failed && !daemon->told_error[o])
-			mt_log(MT_LOG_ERROR, "output %s: %s", output->name, output->error);
+			mt_log_limited(&daemon->told_failed[o], MT_LOG_ERROR, "output %s: %s",
+				output->name, output->error);
 		if (!failed && daemon->told_error[o])
-			mt_log(MT_LOG_NOTICE, "output %s: is up again", output->name);
+			mt_log_limited(&daemon->told_mended[o], MT_LOG_NOTICE,
+				"output %s: is up again", output->name);
 		daemon->told_error[o] = failed;
 	}
+	for (unsigned h = 0; h < daemon->pump.count; h++)
+		mt_host_maintain(daemon->pump.hosts[h]);
 	pthread_mutex_unlock(&daemon->lock);
 	tell_drops(daemon);
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-/* Waits until `done` says so, looking each millisecond. Returns false if `limit_ms` went by. */
-static bool wait_until(
-	bool (*done)(struct mt_daemon *daemon), struct mt_daemon *daemon, unsigned limit_ms)
-{
-	uint64_t end = now_ms() + limit_ms;
-
-	while (!done(daemon)) {
-		if (now_ms() >= end)
-			return false;
-		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-	}
-	return true;
-}
-
-static bool ports_empty(struct mt_daemon *daemon)
-{
-	for (unsigned w = 0; w < daemon->datapath.workers_count; w++) {
-		struct mt_worker *worker = daemon->datapath.workers[w];
-
-		if (worker->rx_count > 0 && !worker->drained)
-			return false;
-	}
-	return true;
-}
-
-static bool nothing_in_flight(struct mt_daemon *daemon)
-{
-	struct mt_ledger ledger;
-
-	mt_ledger_read(&daemon->datapath, &daemon->snapshot, &ledger);
-	for (unsigned o = 0; o < ledger.outputs_count; o++)
-		ledger.in_flight += ledger.outputs[o].in_flight;
-	return ledger.in_flight == 0;
-}
-
-static bool workers_ended(struct mt_daemon *daemon)
-{
-	for (unsigned w = 0; w < daemon->datapath.workers_count; w++) {
-		if (rte_eal_get_lcore_state(daemon->datapath.workers[w]->lcore) == RUNNING)
-			return false;
-	}
-	return true;
-}
-
-/* What the workers left in the rings of the queues. */
-static void free_queued(struct mt_daemon *daemon)
-{
-	for (uint16_t q = 0; q < daemon->datapath.queues_count; q++) {
-		struct mt_queue *queue = daemon->datapath.queues[q];
-		struct rte_mbuf *frames[MT_BURST];
-		unsigned n;
-
-		while (queue->ring != NULL
-			&& (n = rte_ring_dequeue_burst(
-				    queue->ring, (void **)frames, MT_BURST, NULL))
-				> 0) {
-			rte_pktmbuf_free_bulk(frames, n);
-			mt_commit_begin(&queue->counters.commit);
-			mt_count(&queue->counters.counts.stopped, n);
-			mt_commit_end(&queue->counters.commit);
-		}
-	}
-}
-
-static void set_state(struct mt_daemon *daemon, enum mt_daemon_state state)
-{
-	pthread_mutex_lock(&daemon->lock);
-	daemon->state = state;
-	pthread_mutex_unlock(&daemon->lock);
-}
-
-bool mt_daemon_drain(struct mt_daemon *daemon, struct mt_ledger *ledger)
-{
-	enum { PORTS_MS = 200, QUEUES_MS = 500, WORKERS_MS = 2000 };
-	struct mt_datapath *datapath = &daemon->datapath;
-	bool ended;
-
-	set_state(daemon, MT_DAEMON_DRAINING);
-	atomic_store_explicit(&datapath->phase, MT_PHASE_DRAIN, memory_order_release);
-	/* A port that never runs dry is left after a while. */
-	wait_until(ports_empty, daemon, PORTS_MS);
-	atomic_store_explicit(&datapath->phase, MT_PHASE_FLUSH, memory_order_release);
-	wait_until(nothing_in_flight, daemon, QUEUES_MS);
-	atomic_store_explicit(&datapath->phase, MT_PHASE_STOP, memory_order_release);
-	ended = wait_until(workers_ended, daemon, WORKERS_MS);
-	if (ended) {
-		free_queued(daemon);
-		for (uint16_t o = 0; o < daemon->snapshot.outputs_count; o++) {
-			struct mt_output *output = daemon->snapshot.outputs[o];
-
-			if (output->ops->flush != NULL)
-				output->ops->flush(output);
-		}
-	} else {
-		mt_log(MT_LOG_ERROR, "a worker does not end: what it holds stays in flight");
-	}
-	mt_ledger_read(datapath, &daemon->snapshot, ledger);
-	return ended;
 }
 
 void mt_daemon_stop(struct mt_daemon *daemon)
 {
 	struct mt_datapath *datapath = &daemon->datapath;
 
+	mt_host_pump_stop(&daemon->pump);
+	for (unsigned h = 0; h < daemon->pump.count; h++) {
+		mt_host_close(daemon->pump.hosts[h]);
+		free(daemon->pump.hosts[h]);
+	}
 	for (unsigned o = 0; o < daemon->snapshot.outputs_count; o++)
 		mt_output_destroy(daemon->snapshot.outputs[o]);
 	for (unsigned p = 0; p < daemon->ports_count; p++)
@@ -393,6 +382,7 @@ void mt_daemon_stop(struct mt_daemon *daemon)
 	}
 	for (unsigned w = 0; w < datapath->workers_count; w++)
 		rte_free(datapath->workers[w]);
+	rte_free(datapath->readers);
 	mt_eal_stop(&daemon->eal);
 	pthread_mutex_destroy(&daemon->lock);
 }

@@ -9,15 +9,19 @@
 
 #include "control/config.h"
 #include "control/eal.h"
+#include "control/host.h"
 #include "control/ledger.h"
+#include "control/log.h"
 #include "control/plan.h"
 #include "control/ports.h"
+#include "control/watch.h"
 #include "datapath/worker.h"
 
 enum mt_daemon_state {
 	MT_DAEMON_STARTING,
 	MT_DAEMON_RUNNING,
-	MT_DAEMON_DRAINING,
+	MT_DAEMON_DRAINING, /* health is red, delivery goes on */
+	MT_DAEMON_STOPPING, /* the same, and it can't be taken back */
 };
 
 struct mt_daemon {
@@ -25,18 +29,24 @@ struct mt_daemon {
 	const struct mt_plan *plan;
 	struct mt_eal eal;
 	struct mt_port ports[MT_MAX_PORTS];
-	unsigned ports_count; /* started */
+	unsigned ports_count;                /* started */
+	struct mt_host *hosts[MT_MAX_PORTS]; /* by port; NULL: it has no host interface */
+	struct mt_host_pump pump;
 	struct mt_snapshot snapshot;
 	struct mt_datapath datapath;
-	time_t started; /* CLOCK_MONOTONIC, seconds */
-	/* Guards what control writes after the start: state, the outputs' error texts. Taken by
-	 * control and HTTP threads, never by a worker. */
+	time_t started;    /* CLOCK_MONOTONIC, seconds */
+	_Atomic int state; /* enum mt_daemon_state; writers: control, and HTTP for a drain */
+	struct mt_watch watch;
+	/* Guards what control writes after the start: the outputs' error texts. Taken by control
+	 * and HTTP threads, never by a worker. */
 	pthread_mutex_t lock;
-	enum mt_daemon_state state;
+	uint64_t last_second; /* timer cycles at which what is done each second was done; control */
 	/* Reasons for drops that were told once. Control only. */
 	bool told_verdict[MT_VERDICT_COUNT];
 	bool told_drop[MT_SNAPSHOT_MAX_OUTPUTS][MT_OUTPUT_DROP_COUNT];
 	bool told_error[MT_SNAPSHOT_MAX_OUTPUTS];
+	struct mt_log_limit told_failed[MT_SNAPSHOT_MAX_OUTPUTS];
+	struct mt_log_limit told_mended[MT_SNAPSHOT_MAX_OUTPUTS];
 };
 
 /* Starts EAL, ports, outputs and workers. Returns 0, or -errno with one line in `error`, nothing
@@ -47,6 +57,15 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 /* What the control thread does about ten times a second: looks after the outputs, tells the log of
  * what began to be dropped. */
 void mt_daemon_maintain(struct mt_daemon *daemon);
+
+/* Turns health red or back, while delivery goes on; any thread. Returns 0, or -EBUSY if the daemon
+ * is stopping: that is not taken back. */
+int mt_daemon_set_draining(struct mt_daemon *daemon, bool draining);
+
+/* The daemon will stop: health is red from now on. */
+void mt_daemon_announce_stop(struct mt_daemon *daemon);
+
+bool mt_daemon_is_draining(struct mt_daemon *daemon);
 
 /* Takes what the ports still hold, delivers what is queued, ends the workers; each step bounded in
  * time. What could not be delivered is counted as stopped. `ledger` is the final one. Returns false

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <mntent.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,12 +15,15 @@
 #include <rte_errno.h>
 #include <rte_log.h>
 
+#include "control/devices.h"
 #include "control/log.h"
 
 enum {
 	MAX_ARGUMENTS = 128,
 	NO_HUGE_EXTRA_MIB = 64, /* for what EAL and drivers take besides the plan */
 };
+
+#define EAL_FOLDER "/var/run/dpdk" /* of root, without $RUNTIME_DIRECTORY */
 
 struct arguments {
 	char *list[MAX_ARGUMENTS + 1];
@@ -59,30 +63,20 @@ static const char *find_argument(const struct mt_config *config, const char *nam
 	return NULL;
 }
 
-static bool is_pci_address(const char *device)
-{
-	unsigned domain, bus, slot, function;
-	int used = 0;
-
-	return (sscanf(device, "%x:%x:%x.%x%n", &domain, &bus, &slot, &function, &used) == 4
-		       || sscanf(device, "%x:%x.%x%n", &bus, &slot, &function, &used) == 3)
-		&& (device[used] == '\0' || device[used] == ',');
-}
-
 /* PCI is scanned for the devices that are named and for no others. */
 static void add_pci(struct arguments *arguments, const struct mt_config *config)
 {
 	unsigned found = 0;
 
 	for (unsigned i = 0; i < config->ports_count; i++) {
-		if (is_pci_address(config->ports[i].device)) {
+		if (mt_device_is_pci(config->ports[i].device)) {
 			add(arguments, "--allow=%s", config->ports[i].device);
 			found++;
 		}
 	}
 	for (unsigned i = 0; i < config->outputs_count; i++) {
 		if (config->outputs[i].device != NULL
-			&& is_pci_address(config->outputs[i].device)) {
+			&& mt_device_is_pci(config->outputs[i].device)) {
 			add(arguments, "--allow=%s", config->outputs[i].device);
 			found++;
 		}
@@ -105,10 +99,11 @@ static void make_arguments(const struct mt_config *config, const struct mt_plan 
 	add(arguments, "--lcores=%s", config->dataplane.lcores);
 	add(arguments, "--main-lcore=%u", plan->control_lcore);
 	add(arguments, "--proc-type=primary");
-	if (find_argument(config, "--log-level") == NULL)
+	if (find_argument(config, "--log-level") == NULL) {
 		add(arguments, "--log-level=warning");
-	if (find_argument(config, "--telemetry") == NULL)
-		add(arguments, "--no-telemetry");
+		/* It warns at each start that no one uses its old protocol. */
+		add(arguments, "--log-level=lib.telemetry:error");
+	}
 	if (prefix == NULL)
 		add(arguments, "--file-prefix=%s", eal->file_prefix);
 	add_pci(arguments, config);
@@ -167,20 +162,30 @@ static unsigned each_hugetlbfs(
 	return count;
 }
 
-/* What EAL would say in many lines, or not at all. */
-static int check_machine(
+/* The process that runs as primary under this prefix, by its lock on EAL's configuration (EAL's own
+ * way to know, eal_config_create). 0: none; locks of our own do not count. */
+static pid_t running_primary(const char *file_prefix)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	char path[160];
+	int fd;
+
+	snprintf(path, sizeof(path), EAL_FOLDER "/%s/config", file_prefix);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	/* To close it gives up our own lock: so this is not for one that has started EAL. */
+	if (fcntl(fd, F_GETLK, &lock) < 0)
+		lock.l_type = F_UNLCK;
+	close(fd);
+	return lock.l_type == F_UNLCK ? 0 : lock.l_pid;
+}
+
+static int check_hugepages(
 	const struct mt_eal *eal, const struct mt_plan *plan, char *error, size_t error_size)
 {
 	unsigned long long pages = (plan->total_bytes >> 21) + 32;
 
-	if (geteuid() != 0) {
-		snprintf(error, error_size,
-			"not root: hugepages and devices need it; run with sudo "
-			"or as the systemd service");
-		return -EPERM;
-	}
-	if (eal->no_huge)
-		return 0;
 	if (free_hugepages() == 0) {
 		snprintf(error, error_size,
 			"no free hugepages; reserve some: echo %llu > "
@@ -198,41 +203,119 @@ static int check_machine(
 	return 0;
 }
 
+/* What EAL would say in many lines, or not at all. */
+static int check_machine(const struct mt_config *config, const struct mt_plan *plan,
+	const struct mt_eal *eal, char *error, size_t error_size)
+{
+	pid_t other;
+	int rc;
+
+	if (geteuid() != 0) {
+		snprintf(error, error_size,
+			"not root: hugepages and devices need it; run with sudo "
+			"or as the systemd service");
+		return -EPERM;
+	}
+	other = running_primary(eal->file_prefix);
+	if (other != 0) {
+		snprintf(error, error_size,
+			"process %d runs with --file-prefix=%s already; end it, or give this one "
+			"another prefix: dataplane.eal: [\"--file-prefix=NAME\"]",
+			other, eal->file_prefix);
+		return -EBUSY;
+	}
+	rc = mt_devices_check(config, MT_SYSFS, error, error_size);
+	if (rc == 0 && !eal->no_huge)
+		rc = check_hugepages(eal, plan, error, error_size);
+	return rc;
+}
+
+/* EAL's explanation of its arguments is a page long and goes to standard output, which is for the
+ * final ledger. */
+static int init_quietly(int count, char **list)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	int out = dup(STDOUT_FILENO);
+	int rc;
+
+	fflush(stdout);
+	if (null >= 0 && out >= 0)
+		dup2(null, STDOUT_FILENO);
+	rc = rte_eal_init(count, list);
+	fflush(stdout);
+	if (out >= 0) {
+		dup2(out, STDOUT_FILENO);
+		close(out);
+	}
+	if (null >= 0)
+		close(null);
+	return rc;
+}
+
+static void explain_failure(const struct mt_config *config, const struct mt_eal *eal, int rc,
+	char *error, size_t error_size)
+{
+	char list[192] = "";
+	size_t used = 0;
+
+	for (unsigned i = 0; i < config->dataplane.eal_count && used < sizeof(list); i++)
+		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s",
+			i == 0 ? "" : " ", config->dataplane.eal[i]);
+	if (rc == -EINVAL && used > 0)
+		snprintf(error, error_size,
+			"DPDK refuses its arguments, the lines above say which; correct "
+			"dataplane.eal: %s",
+			list);
+	else
+		snprintf(error, error_size,
+			"DPDK did not start (%s), the lines above say where; does another process "
+			"run with --file-prefix=%s, or are the arguments in dataplane.eal wrong?",
+			rte_strerror(-rc), eal->file_prefix);
+}
+
+/* Runs EAL's start-up. It leaves its files where it fails in the middle. */
+static int init(const struct mt_config *config, struct mt_eal *eal, struct arguments *arguments,
+	char *error, size_t error_size)
+{
+	char *copy[MAX_ARGUMENTS + 1];
+	int rc;
+
+	/* Standard output is for the final ledger. EAL permutes the list it is given. */
+	rte_openlog_stream(stderr);
+	/* Under systemd EAL would keep its files there, where consumers don't look. */
+	unsetenv("RUNTIME_DIRECTORY");
+	memcpy(copy, arguments->list, sizeof(copy));
+	rc = init_quietly(arguments->count, copy);
+	if (rc >= 0)
+		rc = 0;
+	else
+		rc = rte_errno != 0 ? -rte_errno : -EBUSY; /* EAL does not always say */
+	snprintf(eal->runtime_dir, sizeof(eal->runtime_dir), "%s", rte_eal_get_runtime_dir());
+	if (rc < 0) {
+		explain_failure(config, eal, rc, error, error_size);
+		if (running_primary(eal->file_prefix) == 0)
+			mt_eal_remove_files(eal);
+	}
+	return rc;
+}
+
 int mt_eal_start(const struct mt_config *config, const struct mt_plan *plan, struct mt_eal *eal,
 	char *error, size_t error_size)
 {
 	struct arguments arguments = {0};
-	char *copy[MAX_ARGUMENTS + 1];
 	int rc;
 
 	make_arguments(config, plan, eal, &arguments);
-	rc = check_machine(eal, plan, error, error_size);
-	if (rc == 0) {
-		/* Standard output is for the final ledger. EAL permutes the list it is given. */
-		rte_openlog_stream(stderr);
-		/* Under systemd EAL would keep its files there, where consumers don't look. */
-		unsetenv("RUNTIME_DIRECTORY");
-		memcpy(copy, arguments.list, sizeof(copy));
-		rc = rte_eal_init(arguments.count, copy);
-		if (rc < 0) {
-			rc = rte_errno != 0 ? -rte_errno : -EBUSY; /* EAL does not always say */
-			snprintf(error, error_size,
-				"DPDK did not start (%s), the lines above say where; does another "
-				"process run with --file-prefix=%s, or are the arguments in "
-				"dataplane.eal wrong?",
-				rte_strerror(-rc), eal->file_prefix);
-		}
-	}
+	rc = check_machine(config, plan, eal, error, error_size);
+	if (rc == 0)
+		rc = init(config, eal, &arguments, error, error_size);
 	for (int i = 0; i < arguments.count; i++)
 		free(arguments.list[i]);
-	if (rc < 0)
-		return rc;
-	snprintf(eal->runtime_dir, sizeof(eal->runtime_dir), "%s", rte_eal_get_runtime_dir());
-	if (eal->no_huge)
+	if (rc == 0 && eal->no_huge)
 		mt_log(MT_LOG_WARNING,
 			"running without hugepages: slower, and ring outputs can't "
 			"be read by other processes");
-	return 0;
+	return rc;
 }
 
 /* Removes the plain files of `folder` whose names begin with `prefix`. */

@@ -1,106 +1,183 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/http.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <grp.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <microhttpd.h>
 
 #include "control/api.h"
+#include "control/http_listen.h"
 #include "control/log.h"
+#include "control/metrics.h"
+#include "control/metrics_read.h"
+#include "control/page.h"
 
 enum {
 	MAX_LISTENERS = 16,
-	MAX_CONNECTIONS = 64, /* for each listener */
-	TIMEOUT_SECONDS = 10,
+	/* For each listener. At the soft limit the oldest connection makes room for a new one, so
+	 * that idle ones can't keep a health check out; the hard limit is the library's. */
+	MAX_CONNECTIONS = 48,
+	HARD_MAX_CONNECTIONS = 64,
+	MAX_PER_ADDRESS = 32,
+	TIMEOUT_SECONDS = 10, /* without a byte */
+	REQUEST_SECONDS = 15, /* from the connection to the end of its first request */
 	MEMORY_PER_CONNECTION = 32768,
+	MAX_BODY_BYTES = 65536,
 };
 
+struct connection {
+	bool used;
+	bool closing;
+	bool asked; /* a whole request came in */
+	int fd;
+	uint64_t began_ms;
+	struct in6_addr address; /* IPv4 as mapped; all zeros: Unix socket */
+};
+
+/* All but what the server's own thread does is done before it starts or after it ended. */
 struct listener {
 	struct mt_daemon *daemon;
 	struct MHD_Daemon *server;
 	bool control; /* the Unix socket: may change things */
+	struct connection connections[HARD_MAX_CONNECTIONS];
+	struct mt_log_limit told_full;
 };
 
 struct mt_http {
-	char socket_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	char made_folder[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "": it was there */
+	struct mt_control_socket socket;
 	struct listener listeners[MAX_LISTENERS];
 	unsigned count;
 };
+
+/* What a route answers. */
+struct reply {
+	unsigned status;
+	const char *content_type;
+	const char *policy; /* Content-Security-Policy; NULL: nothing may be loaded */
+	char *text;         /* to be freed, unless `constant` */
+	size_t length;
+	bool constant;
+};
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static void reply_json(struct reply *reply, unsigned status, json_t *document)
+{
+	reply->status = status;
+	reply->content_type = "application/json";
+	reply->text = document != NULL ? json_dumps(document, JSON_COMPACT) : NULL;
+	reply->length = reply->text != NULL ? strlen(reply->text) : 0;
+	json_decref(document);
+}
+
+static void reply_error(struct reply *reply, unsigned status, const char *text)
+{
+	reply_json(reply, status, json_pack("{s:s}", "error", text));
+}
+
+static void serve_health(
+	struct mt_daemon *daemon, struct MHD_Connection *connection, struct reply *reply)
+{
+	bool healthy = false;
+	json_t *document = mt_api_health(daemon, &healthy);
+
+	(void)connection;
+	reply_json(reply, healthy ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, document);
+}
+
+static void serve_metrics(
+	struct mt_daemon *daemon, struct MHD_Connection *connection, struct reply *reply)
+{
+	bool openmetrics = mt_metrics_wants_openmetrics(
+		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
+
+	reply->status = MHD_HTTP_OK;
+	reply->content_type = mt_metrics_content_type(openmetrics);
+	reply->text = mt_metrics_text(daemon, openmetrics, &reply->length);
+}
+
+static void serve_page(
+	struct mt_daemon *daemon, struct MHD_Connection *connection, struct reply *reply)
+{
+	(void)daemon;
+	(void)connection;
+	reply->status = MHD_HTTP_OK;
+	reply->content_type = MT_PAGE_TYPE;
+	reply->policy = MT_PAGE_POLICY;
+	reply->text = (char *)(uintptr_t)mt_page(&reply->length);
+	reply->constant = true;
+}
+
+static void serve_drain(
+	struct mt_daemon *daemon, struct MHD_Connection *connection, struct reply *reply)
+{
+	(void)connection;
+	mt_daemon_set_draining(daemon, true); /* one that is stopping drains already */
+	reply_json(reply, MHD_HTTP_OK, json_pack("{s:s}", "state", "draining"));
+}
+
+static void serve_undrain(
+	struct mt_daemon *daemon, struct MHD_Connection *connection, struct reply *reply)
+{
+	(void)connection;
+	if (mt_daemon_set_draining(daemon, false) == 0)
+		reply_json(reply, MHD_HTTP_OK, json_pack("{s:s}", "state", "running"));
+	else
+		reply_error(reply, MHD_HTTP_CONFLICT,
+			"the daemon is stopping; that can't be taken back");
+}
 
 static const struct route {
 	const char *method;
 	const char *path;
 	bool control_only;
-	json_t *(*make)(struct mt_daemon *daemon); /* NULL: not supported yet */
+	json_t *(*make)(struct mt_daemon *daemon); /* a JSON document */
+	void (*serve)(struct mt_daemon *daemon, struct MHD_Connection *connection,
+		struct reply *reply); /* anything else; both NULL: not supported yet */
 } routes[] = {
-	{"GET", "/api/v1/status", false, mt_api_status},
-	{"GET", "/api/v1/ledger", false, mt_api_ledger},
-	{"GET", "/api/v1/queues", false, mt_api_queues},
-	{"GET", "/api/v1/outputs", false, mt_api_outputs},
-	{"GET", "/api/v1/ports", false, mt_api_ports},
-	{"GET", "/api/v1/sessions", false, NULL},
-	{"GET", "/healthz", false, NULL},
-	{"GET", "/metrics", false, NULL},
-	{"GET", "/", false, NULL},
-	{"POST", "/api/v1/reload", true, NULL},
-	{"POST", "/api/v1/drain", true, NULL},
-	{"POST", "/api/v1/undrain", true, NULL},
-	{"POST", "/api/v1/capture", true, NULL},
+	{"GET", "/api/v1/status", false, mt_api_status, NULL},
+	{"GET", "/api/v1/ledger", false, mt_api_ledger, NULL},
+	{"GET", "/api/v1/queues", false, mt_api_queues, NULL},
+	{"GET", "/api/v1/outputs", false, mt_api_outputs, NULL},
+	{"GET", "/api/v1/ports", false, mt_api_ports, NULL},
+	{"GET", "/api/v1/sessions", false, NULL, NULL},
+	{"GET", "/healthz", false, NULL, serve_health},
+	{"GET", "/metrics", false, NULL, serve_metrics},
+	{"GET", "/", false, NULL, serve_page},
+	{"POST", "/api/v1/reload", true, NULL, NULL},
+	{"POST", "/api/v1/drain", true, NULL, serve_drain},
+	{"POST", "/api/v1/undrain", true, NULL, serve_undrain},
+	{"POST", "/api/v1/capture", true, NULL, NULL},
 };
 
-static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, json_t *document)
+/* The methods that a path takes, for the header Allow. */
+static void allowed_methods(const char *url, char *methods, size_t size)
 {
-	struct MHD_Response *response;
-	enum MHD_Result result;
-	char *text = document != NULL ? json_dumps(document, JSON_COMPACT) : NULL;
+	size_t used = 0;
 
-	json_decref(document);
-	if (text == NULL)
-		return MHD_NO;
-	response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
-	MHD_add_response_header(response, "Content-Type", "application/json");
-	result = MHD_queue_response(connection, status, response);
-	MHD_destroy_response(response);
-	return result;
+	*methods = '\0';
+	for (size_t r = 0; r < sizeof(routes) / sizeof(*routes) && used < size; r++) {
+		if (strcmp(url, routes[r].path) == 0)
+			used += (size_t)snprintf(methods + used, size - used, "%s",
+				strcmp(routes[r].method, "GET") == 0 ? "GET, HEAD"
+								     : routes[r].method);
+	}
 }
 
-static enum MHD_Result answer_error(
-	struct MHD_Connection *connection, unsigned status, const char *text)
+static void find_reply(struct listener *listener, struct MHD_Connection *connection,
+	const char *url, const char *method, struct reply *reply)
 {
-	return answer(connection, status, json_pack("{s:s}", "error", text));
-}
-
-static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
-	const char *method, const char *version, const char *upload, size_t *upload_size,
-	void **request)
-{
-	static int seen;
-	struct listener *listener = context;
 	bool path_known = false;
 
-	(void)version;
-	(void)upload;
-	/* The first call has the headers only; bodies are read and ignored. */
-	if (*request == NULL) {
-		*request = &seen;
-		return MHD_YES;
-	}
-	if (*upload_size > 0) {
-		*upload_size = 0;
-		return MHD_YES;
-	}
-	if (strcmp(method, "HEAD") == 0)
-		method = "GET";
 	for (size_t r = 0; r < sizeof(routes) / sizeof(*routes); r++) {
 		const struct route *route = &routes[r];
 
@@ -110,18 +187,221 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 		if (strcmp(method, route->method) != 0)
 			continue;
 		if (route->control_only && !listener->control)
-			return answer_error(connection, MHD_HTTP_FORBIDDEN,
-				"allowed on the control socket only");
-		if (route->make == NULL)
-			return answer_error(
-				connection, MHD_HTTP_NOT_IMPLEMENTED, "not supported yet");
-		return answer(connection, MHD_HTTP_OK, route->make(listener->daemon));
+			reply_error(
+				reply, MHD_HTTP_FORBIDDEN, "allowed on the control socket only");
+		else if (route->make != NULL)
+			reply_json(reply, MHD_HTTP_OK, route->make(listener->daemon));
+		else if (route->serve != NULL)
+			route->serve(listener->daemon, connection, reply);
+		else
+			reply_error(reply, MHD_HTTP_NOT_IMPLEMENTED, "not supported yet");
+		return;
 	}
 	if (path_known)
-		return answer_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
-			"this path does not take this method");
-	return answer_error(connection, MHD_HTTP_NOT_FOUND,
-		"no such path; see /api/v1/status, ledger, queues, outputs, ports");
+		reply_error(
+			reply, MHD_HTTP_METHOD_NOT_ALLOWED, "this path does not take this method");
+	else
+		reply_error(reply, MHD_HTTP_NOT_FOUND,
+			"no such path; see /, /healthz, /metrics, "
+			"/api/v1/status, ledger, queues, outputs, ports");
+}
+
+static enum MHD_Result send_reply(
+	struct MHD_Connection *connection, const char *url, struct reply *reply)
+{
+	struct MHD_Response *response;
+	enum MHD_Result result;
+	char methods[64];
+
+	if (reply->text == NULL)
+		return MHD_NO; /* no memory: the connection is closed */
+	response = MHD_create_response_from_buffer(reply->length, reply->text,
+		reply->constant ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_FREE);
+	if (response == NULL) {
+		if (!reply->constant)
+			free(reply->text);
+		return MHD_NO;
+	}
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type);
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+	MHD_add_response_header(response, "Content-Security-Policy",
+		reply->policy != NULL ? reply->policy : "default-src 'none'");
+	if (reply->status == MHD_HTTP_METHOD_NOT_ALLOWED) {
+		allowed_methods(url, methods, sizeof(methods));
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, methods);
+	}
+	result = MHD_queue_response(connection, reply->status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+/* --- connections ------------------------------------------------------------------------------ */
+
+static struct connection *connection_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info != NULL ? info->socket_context : NULL;
+}
+
+static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
+	const char *method, const char *version, const char *upload, size_t *upload_size,
+	void **request)
+{
+	struct connection *from = connection_of(connection);
+	struct listener *listener = context;
+	struct reply reply = {0};
+	uintptr_t seen = (uintptr_t)*request; /* bytes of body, plus one */
+
+	(void)version;
+	(void)upload;
+	/* The first call has the headers only; bodies are read and ignored, up to a length. */
+	if (seen == 0) {
+		*request = (void *)(uintptr_t)1;
+		return MHD_YES;
+	}
+	if (*upload_size > 0) {
+		seen += *upload_size;
+		*upload_size = 0;
+		*request = (void *)seen;
+		return seen > MAX_BODY_BYTES ? MHD_NO : MHD_YES;
+	}
+	if (from != NULL)
+		from->asked = true;
+	find_reply(listener, connection, url, strcmp(method, "HEAD") == 0 ? "GET" : method, &reply);
+	return send_reply(connection, url, &reply);
+}
+
+static struct in6_addr address_of(const struct sockaddr *address)
+{
+	struct in6_addr result = IN6ADDR_ANY_INIT;
+
+	if (address != NULL && address->sa_family == AF_INET6) {
+		result = ((const struct sockaddr_in6 *)address)->sin6_addr;
+	} else if (address != NULL && address->sa_family == AF_INET) {
+		result.s6_addr[10] = result.s6_addr[11] = 0xff;
+		memcpy(&result.s6_addr[12], &((const struct sockaddr_in *)address)->sin_addr, 4);
+	}
+	return result;
+}
+
+static unsigned count_open(const struct listener *listener, const struct in6_addr *address)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < HARD_MAX_CONNECTIONS; i++) {
+		const struct connection *c = &listener->connections[i];
+
+		count += c->used && !c->closing
+			&& (address == NULL || IN6_ARE_ADDR_EQUAL(&c->address, address));
+	}
+	return count;
+}
+
+/* The library sees the end of the stream and cleans up. */
+static void close_connection(struct connection *connection)
+{
+	shutdown(connection->fd, SHUT_RDWR);
+	connection->closing = true;
+}
+
+/* The oldest one of `address`; NULL: of the address that has the most. */
+static void close_oldest(struct listener *listener, const struct in6_addr *address)
+{
+	struct connection *oldest = NULL;
+	unsigned most = 0;
+
+	for (unsigned i = 0; i < HARD_MAX_CONNECTIONS; i++) {
+		struct connection *c = &listener->connections[i];
+		unsigned same;
+
+		if (!c->used || c->closing
+			|| (address != NULL && !IN6_ARE_ADDR_EQUAL(&c->address, address)))
+			continue;
+		same = address == NULL ? count_open(listener, &c->address) : 0;
+		if (oldest == NULL || same > most
+			|| (same == most && c->began_ms < oldest->began_ms)) {
+			oldest = c;
+			most = same;
+		}
+	}
+	if (oldest != NULL)
+		close_connection(oldest);
+}
+
+/* Those who let their first request drip. */
+static void close_late(struct listener *listener, uint64_t now_ms)
+{
+	for (unsigned i = 0; i < HARD_MAX_CONNECTIONS; i++) {
+		struct connection *c = &listener->connections[i];
+
+		if (c->used && !c->closing && !c->asked
+			&& now_ms > c->began_ms + REQUEST_SECONDS * 1000)
+			close_connection(c);
+	}
+}
+
+/* Each new connection, before it is one. */
+static enum MHD_Result make_room(void *context, const struct sockaddr *address, socklen_t length)
+{
+	struct listener *listener = context;
+	struct in6_addr from = address_of(address);
+
+	(void)length;
+	close_late(listener, mt_watch_now_ms());
+	if (!listener->control && count_open(listener, &from) >= MAX_PER_ADDRESS)
+		close_oldest(listener, &from);
+	if (count_open(listener, NULL) >= MAX_CONNECTIONS) {
+		mt_log_limited(&listener->told_full, MT_LOG_WARNING,
+			"http: more than %d connections; the oldest are closed", MAX_CONNECTIONS);
+		close_oldest(listener, NULL);
+	}
+	return MHD_YES;
+}
+
+static void begin_connection(
+	struct listener *listener, struct MHD_Connection *connection, void **socket_context)
+{
+	const union MHD_ConnectionInfo *fd =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *address =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+	for (unsigned i = 0; fd != NULL && i < HARD_MAX_CONNECTIONS; i++) {
+		struct connection *c = &listener->connections[i];
+
+		if (c->used)
+			continue;
+		*c = (struct connection){
+			.used = true,
+			.fd = fd->connect_fd,
+			.began_ms = mt_watch_now_ms(),
+			.address = address_of(address != NULL ? address->client_addr : NULL),
+		};
+		*socket_context = c;
+		return;
+	}
+}
+
+static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
+	enum MHD_ConnectionNotificationCode code)
+{
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		begin_connection(context, connection, socket_context);
+	} else if (*socket_context != NULL) {
+		((struct connection *)*socket_context)->used = false;
+		*socket_context = NULL;
+	}
+}
+
+/* The library's own words on broken requests: of no use to an operator. */
+static void no_log(void *context, const char *format, va_list args)
+{
+	(void)context;
+	(void)format;
+	(void)args;
 }
 
 static int start_listener(struct mt_http *http, struct mt_daemon *daemon, int fd, bool control)
@@ -130,136 +410,19 @@ static int start_listener(struct mt_http *http, struct mt_daemon *daemon, int fd
 
 	listener->daemon = daemon;
 	listener->control = control;
-	listener->server = MHD_start_daemon(MHD_USE_AUTO_INTERNAL_THREAD, 0, NULL, NULL, handle,
-		listener, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-		(unsigned)MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_SECONDS,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_PER_CONNECTION, MHD_OPTION_END);
+	listener->server = MHD_start_daemon(MHD_USE_AUTO_INTERNAL_THREAD, 0, make_room, listener,
+		handle, listener, MHD_OPTION_EXTERNAL_LOGGER, no_log, NULL,
+		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned)HARD_MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
+		(unsigned)TIMEOUT_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)MEMORY_PER_CONNECTION, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+		listener, MHD_OPTION_END);
 	if (listener->server == NULL) {
 		close(fd);
 		return -ENOMEM;
 	}
 	http->count++;
 	return 0;
-}
-
-/* A socket file on which no one answers was left by a process that was killed. */
-static bool is_alive(const struct sockaddr_un *address)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool alive =
-		fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
-
-	if (fd >= 0)
-		close(fd);
-	return alive;
-}
-
-/* Makes the socket's folder if there is none; it is removed in the end. */
-static void make_folder(struct mt_http *http)
-{
-	char folder[sizeof(http->made_folder)];
-	char *slash;
-
-	memcpy(folder, http->socket_path, sizeof(folder));
-	slash = strrchr(folder, '/');
-	if (slash == NULL || slash == folder)
-		return;
-	*slash = '\0';
-	if (mkdir(folder, 0755) == 0)
-		memcpy(http->made_folder, folder, sizeof(folder));
-}
-
-static int listen_unix(struct mt_http *http, char *error, size_t error_size)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct group *group = getgrnam("mirrortap");
-	struct stat found;
-	int fd = -1;
-
-	memcpy(address.sun_path, http->socket_path, sizeof(address.sun_path));
-	if (is_alive(&address)) {
-		snprintf(error, error_size,
-			"http.control_socket: another mirrortapd answers on %s; end it, or give "
-			"this one another path",
-			http->socket_path);
-		return -EADDRINUSE;
-	}
-	if (lstat(http->socket_path, &found) == 0 && !S_ISSOCK(found.st_mode)) {
-		snprintf(error, error_size,
-			"http.control_socket: %s is there and is no socket; name another path",
-			http->socket_path);
-		return -EEXIST;
-	}
-	make_folder(http);
-	unlink(http->socket_path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0
-		|| chmod(http->socket_path, 0660) < 0 || listen(fd, 16) < 0) {
-		int rc = -errno;
-
-		snprintf(error, error_size,
-			"http.control_socket: %s: %s; name a path in a folder "
-			"that can be written",
-			http->socket_path, strerror(-rc));
-		if (fd >= 0)
-			close(fd);
-		return rc;
-	}
-	if (group != NULL && chown(http->socket_path, (uid_t)-1, group->gr_gid) < 0)
-		mt_log(MT_LOG_WARNING, "%s: group mirrortap: %s", http->socket_path,
-			strerror(errno));
-	return fd;
-}
-
-/* "127.0.0.1:8080" or "[::1]:8080", checked when the configuration was read. */
-static int parse_address(const char *text, struct sockaddr_storage *storage, socklen_t *length)
-{
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)storage;
-	struct sockaddr_in *v4 = (struct sockaddr_in *)storage;
-	const char *colon = strrchr(text, ':');
-	char host[INET6_ADDRSTRLEN + 2] = "";
-
-	memset(storage, 0, sizeof(*storage));
-	if (colon == NULL || (size_t)(colon - text) >= sizeof(host))
-		return -EINVAL;
-	memcpy(host, text, (size_t)(colon - text));
-	if (host[0] == '[' && host[strlen(host) - 1] == ']') {
-		host[strlen(host) - 1] = '\0';
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = htons((uint16_t)atoi(colon + 1));
-		*length = sizeof(*v6);
-		return inet_pton(AF_INET6, host + 1, &v6->sin6_addr) == 1 ? 0 : -EINVAL;
-	}
-	v4->sin_family = AF_INET;
-	v4->sin_port = htons((uint16_t)atoi(colon + 1));
-	*length = sizeof(*v4);
-	return inet_pton(AF_INET, host, &v4->sin_addr) == 1 ? 0 : -EINVAL;
-}
-
-static int listen_tcp(const char *text, char *error, size_t error_size)
-{
-	struct sockaddr_storage address;
-	socklen_t length;
-	int rc = parse_address(text, &address, &length);
-	int fd = -1;
-
-	if (rc == 0) {
-		fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) < 0
-			|| (address.ss_family == AF_INET6
-				&& setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int))
-					< 0)
-			|| bind(fd, (struct sockaddr *)&address, length) < 0 || listen(fd, 64) < 0)
-			rc = -errno;
-	}
-	if (rc == 0)
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	snprintf(error, error_size,
-		"http.listen: %s: %s; is the port taken, or the address not of this machine?", text,
-		strerror(-rc));
-	return rc;
 }
 
 int mt_http_start(struct mt_daemon *daemon, struct mt_http **result, char *error, size_t error_size)
@@ -272,15 +435,16 @@ int mt_http_start(struct mt_daemon *daemon, struct mt_http **result, char *error
 	snprintf(error, error_size, "http: out of memory or descriptors; see ulimit -n");
 	if (http == NULL)
 		return -ENOMEM;
-	snprintf(http->socket_path, sizeof(http->socket_path), "%s", config->control_socket);
-	rc = listen_unix(http, error, error_size);
+	snprintf(http->socket.path, sizeof(http->socket.path), "%s", config->control_socket);
+	rc = mt_http_listen_unix(&http->socket, error, error_size);
 	if (rc < 0) {
 		free(http); /* the socket is someone else's: leave it */
 		return rc;
 	}
 	rc = start_listener(http, daemon, rc, true);
 	for (unsigned i = 0; rc == 0 && i < config->listen_count; i++) {
-		rc = http->count < MAX_LISTENERS ? listen_tcp(config->listen[i], error, error_size)
+		rc = http->count < MAX_LISTENERS ? mt_http_listen_tcp(
+			     config->listen[i], daemon->pump.count > 0, error, error_size)
 						 : -E2BIG;
 		if (rc >= 0)
 			rc = start_listener(http, daemon, rc, false);
@@ -299,8 +463,6 @@ void mt_http_stop(struct mt_http *http)
 		return;
 	for (unsigned i = 0; i < http->count; i++)
 		MHD_stop_daemon(http->listeners[i].server);
-	unlink(http->socket_path);
-	if (http->made_folder[0] != '\0')
-		rmdir(http->made_folder);
+	mt_http_remove_unix(&http->socket);
 	free(http);
 }

@@ -31,6 +31,9 @@ static uint64_t read_workers(struct mt_datapath *datapath, struct mt_ledger *led
 		for (unsigned p = 0; p < MT_DATAPATH_MAX_PORTS; p++) {
 			ledger->received += counts.packets[p];
 			ledger->host += counts.host[p];
+			ledger->ports[p].received += counts.packets[p];
+			ledger->ports[p].received_bytes += counts.bytes[p];
+			ledger->ports[p].host += counts.host[p];
 		}
 		for (unsigned v = MT_VERDICT_HOST + 1; v < MT_VERDICT_COUNT; v++)
 			ledger->drops[v] += counts.verdicts[v];

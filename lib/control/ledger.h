@@ -24,6 +24,12 @@ struct mt_ledger {
 	uint64_t accepted;
 	uint64_t in_flight;               /* on the way to or in the rings of the queues */
 	uint64_t drops[MT_VERDICT_COUNT]; /* those that are drops */
+	/* The same by port, from the same reading. */
+	struct {
+		uint64_t received;
+		uint64_t received_bytes;
+		uint64_t host;
+	} ports[MT_DATAPATH_MAX_PORTS];
 	unsigned outputs_count;
 	struct mt_ledger_output outputs[MT_SNAPSHOT_MAX_OUTPUTS];
 	bool balanced;

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,18 +33,11 @@ void mt_log_set_level(enum mt_log_level level)
 	max_level = level;
 }
 
-void mt_log(enum mt_log_level level, const char *format, ...)
+static void write_line(enum mt_log_level level, const char *text)
 {
-	char text[1024];
 	char line[1100];
-	va_list args;
 	int length;
 
-	if ((int)level > max_level)
-		return;
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
 	if (getenv("JOURNAL_STREAM") != NULL) {
 		length = snprintf(line, sizeof(line), "<%d>%s\n", level, text);
 	} else {
@@ -60,4 +54,49 @@ void mt_log(enum mt_log_level level, const char *format, ...)
 	/* One write, so that lines of several threads do not mix. */
 	if (write(STDERR_FILENO, line, (size_t)length) < 0)
 		return;
+}
+
+void mt_log(enum mt_log_level level, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+
+	if ((int)level > max_level)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	write_line(level, text);
+}
+
+static uint64_t monotonic_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+bool mt_log_limited(struct mt_log_limit *limit, enum mt_log_level level, const char *format, ...)
+{
+	uint64_t now_ms = monotonic_ms();
+	char text[1024];
+	size_t used;
+	va_list args;
+
+	if (limit->said_ms != 0 && now_ms < limit->said_ms + MT_LOG_LIMIT_MS) {
+		limit->left_out++;
+		return false;
+	}
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	used = strlen(text);
+	if (limit->left_out > 0)
+		snprintf(text + used, sizeof(text) - used, " (%u more in the last %u s)",
+			limit->left_out, (unsigned)((now_ms - limit->said_ms) / 1000));
+	*limit = (struct mt_log_limit){.said_ms = now_ms};
+	if ((int)level <= max_level)
+		write_line(level, text);
+	return true;
 }

@@ -25,6 +25,7 @@ enum {
 	/* The buffers of a port output: idle receive queues, copies for devices that want them. */
 	PORT_OUTPUT_BYTES = 1023 * (9216 + 22 + 128 + 192) + 511 * (2176 + 192),
 	DEFAULT_DATA_BYTES = 2048,
+	DEFAULT_BLOCK_BYTES = 4096, /* net_af_packet: a page */
 	LARGEST_DATA_BYTES = 65344, /* with headroom, rounded up to 64: fits mbuf's 16 bits */
 	/* Fewer stay in the CPU's cache or run dry in a burst; see design.md, "Speed". */
 	LEAST_MBUFS = 16383,
@@ -229,26 +230,41 @@ static unsigned count_queue_rings(const struct mt_plan *plan)
 	return count;
 }
 
-/* net_af_packet copies each frame out of its ring into one mbuf and drops what does not fit. */
+/* A number among the arguments of a vdev string, or `otherwise`. */
+static unsigned long device_number(
+	const char *device, const char *argument, unsigned long otherwise)
+{
+	const char *found = strstr(device, argument);
+
+	return found != NULL ? strtoul(found + strlen(argument), NULL, 10) : otherwise;
+}
+
+/* net_af_packet copies each frame out of its ring into one mbuf and drops what does not fit. Its
+ * ring's blocks must hold whole frames, or it stops receiving after some frames without a word. */
 static int choose_buffer(struct maker *maker, unsigned index)
 {
-	static const char af_packet[] = "net_af_packet", key[] = ",framesz=";
+	static const char af_packet[] = "net_af_packet";
 	const struct mt_config_port *port = &maker->config->ports[index];
 	unsigned long data = DEFAULT_DATA_BYTES;
-	const char *frame = strstr(port->device, key);
 
-	if (port->buffer_bytes > 0) {
-		data = port->buffer_bytes;
-	} else if (strncmp(port->device, af_packet, sizeof(af_packet) - 1) == 0 && frame != NULL) {
+	if (strncmp(port->device, af_packet, sizeof(af_packet) - 1) == 0) {
+		unsigned long frame = device_number(port->device, ",framesz=", DEFAULT_DATA_BYTES);
+		unsigned long block = device_number(port->device, ",blocksz=", DEFAULT_BLOCK_BYTES);
 		char path[MT_CONFIG_MAX_PATH];
 
-		data = strtoul(frame + sizeof(key) - 1, NULL, 10);
 		snprintf(path, sizeof(path), "ports[%u].device", index);
-		if (data == 0 || data > LARGEST_DATA_BYTES)
+		if (frame == 0 || frame > LARGEST_DATA_BYTES)
 			return refuse(maker, path, "framesz is not a number from 1 to %d",
 				LARGEST_DATA_BYTES);
-		data = (data + HEADROOM_BYTES + 63) / 64 * 64 - HEADROOM_BYTES;
+		if (block % frame != 0)
+			return refuse(maker, path,
+				"framesz %lu does not divide blocksz %lu; give a blocksz that is a "
+				"multiple of it and of 4096",
+				frame, block);
+		data = (frame + HEADROOM_BYTES + 63) / 64 * 64 - HEADROOM_BYTES;
 	}
+	if (port->buffer_bytes > 0)
+		data = port->buffer_bytes;
 	maker->plan->ports[index].buffer_bytes = data + HEADROOM_BYTES;
 	return 0;
 }

@@ -108,7 +108,7 @@ static const struct {
 	{"? [a, b]\n"
 	 ": c\n",
 		":1: holds a key that is a list; allowed here: dataplane, ports, tunnels, "
-		"sessions, outputs, http"},
+		"sessions, outputs, http, health"},
 	/* missing keys */
 	{"{}\n", ":1: dataplane: is missing: a mapping with at least lcores"},
 	{PORTS, ":1: dataplane: is missing: a mapping with at least lcores"},
@@ -141,7 +141,7 @@ static const struct {
 	/* unknown keys */
 	{BASE "queues: 1\n",
 		":3: queues: unknown key; allowed here: dataplane, ports, tunnels, sessions, "
-		"outputs, http"},
+		"outputs, http, health"},
 	{"dataplane:\n"
 	 "  lcores: \"0-1\"\n"
 	 "  lcore: \"1\"\n" PORTS,
@@ -152,7 +152,7 @@ static const struct {
 	      "  - name: b\n"
 	      "    typ: tap\n",
 		":6: outputs[1].typ: unknown key; allowed here: name, type, interface, device, "
-		"mtu, length, tx_queues"},
+		"required, mtu, length, tx_queues"},
 	{BASE "tunnels:\n"
 	      "  vxlan: [1]\n",
 		":4: tunnels.vxlan: unknown key; allowed here: vxlan_ports, geneve_ports"},
@@ -168,16 +168,16 @@ static const struct {
 	 "ports:\n"
 	 "  - {name: a, device: b, mtu: 3}\n",
 		":3: ports[0].mtu: unknown key; allowed here: name, device, host_interface, "
-		"buffer_bytes, descriptors"},
+		"host_interface_backend, host_rate, buffer_bytes, descriptors"},
 	{BASE "<<: {a: b}\n",
 		":3: <<: unknown key; allowed here: dataplane, ports, tunnels, sessions, outputs, "
-		"http"},
+		"http, health"},
 	{BASE "a.b[1]: 3\n",
 		":3: a.b[1]: unknown key; allowed here: dataplane, ports, tunnels, sessions, "
-		"outputs, http"},
+		"outputs, http, health"},
 	{BASE "\"a\\nb\": 3\n",
 		":3: a?b: unknown key; allowed here: dataplane, ports, tunnels, sessions, outputs, "
-		"http"},
+		"http, health"},
 	/* repeated keys */
 	{BASE "ports: []\n",
 		":3: ports: is here for the second time, first in line 2; keep one of them"},
@@ -442,24 +442,24 @@ static const struct {
 	{BASE "outputs:\n"
 	      "  - {name: a, type: tap, device: x}\n",
 		":4: outputs[0].device: does not belong to an output of type tap; allowed with it: "
-		"name, type, interface, mtu"},
+		"name, type, required, interface, mtu"},
 	{BASE "outputs:\n"
 	      "  - {name: a, type: ring, mtu: 1500}\n",
 		":4: outputs[0].mtu: does not belong to an output of type ring; allowed with it: "
-		"name, type, length"},
+		"name, type, required, length"},
 	{BASE "outputs:\n"
 	      "  - name: a\n"
 	      "    type: port\n"
 	      "    device: x\n"
 	      "    length: 64\n",
 		":7: outputs[0].length: does not belong to an output of type port; allowed with "
-		"it: name, type, device, tx_queues"},
+		"it: name, type, required, device, tx_queues"},
 	{BASE "outputs: [{name: a, type: ring, interface: x}]\n",
 		":3: outputs[0].interface: does not belong to an output of type ring; allowed with "
-		"it: name, type, length"},
+		"it: name, type, required, length"},
 	{BASE "outputs: [{name: a, type: tap, length: 64}]\n",
 		":3: outputs[0].length: does not belong to an output of type tap; allowed with it: "
-		"name, type, interface, mtu"},
+		"name, type, required, interface, mtu"},
 	/* devices */
 	{"dataplane: {lcores: \"0-1\"}\n"
 	 "ports:\n"
@@ -779,6 +779,11 @@ static const struct {
 	 "ports:\n  - {name: a, device: net_null0}\n"
 	 "  - name: b\n    device: \"net_af_packet0,iface=x,framesz=100000\"\n",
 		":5: ports[1].device: framesz is not a number from 1 to 65344"},
+	{"dataplane: {lcores: \"0@0,1@0\"}\n"
+	 "ports:\n  - {name: a, device: net_null0}\n"
+	 "  - name: b\n    device: \"net_af_packet0,iface=x,blocksz=65536,framesz=10240\"\n",
+		":5: ports[1].device: framesz 10240 does not divide blocksz 65536; give a blocksz "
+		"that is a multiple of it and of 4096"},
 };
 
 static void refuses_plans(void **state)
@@ -894,7 +899,8 @@ static void chooses_buffers(void **state)
 	(void)state;
 	plan_of("dataplane: {lcores: \"0@0,1@0\"}\n"
 		"ports:\n"
-		"  - {name: a, device: \"net_af_packet0,iface=x,framesz=9300,framecnt=8\"}\n"
+		"  - {name: a, device: "
+		"\"net_af_packet0,iface=x,blocksz=38092800,framesz=9300,framecnt=8\"}\n"
 		"  - {name: b, device: \"net_af_packet1,iface=y\"}\n"
 		"  - {name: c, device: \"net_af_xdp0,iface=z\"}\n"
 		"  - {name: d, device: \"net_tap0\", buffer_bytes: 4096}\n",

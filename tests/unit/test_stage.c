@@ -182,7 +182,7 @@ static void verdicts_keep_the_buffers(void **state)
 	assert_null(run(&made, in_segments(&packet, 20, 20), &batch));
 	assert_int_equal(batch.host_count, 1);
 	assert_int_equal(batch.verdicts[MT_VERDICT_HOST], 1);
-	mt_stage_host(&batch);
+	rte_pktmbuf_free_bulk(batch.host, batch.host_count);
 	assert_int_equal(rte_mempool_in_use_count(pool()), 0);
 
 	packet_start(&packet);

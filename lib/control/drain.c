@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The end of the daemon's work: draining, what is left in the rings, the final ledger. */
+#include "control/daemon.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+#include <rte_launch.h>
+#include <rte_lcore.h>
+
+#include "control/log.h"
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Waits until `done` says so, looking each millisecond. Returns false if `limit_ms` went by. */
+static bool wait_until(
+	bool (*done)(struct mt_daemon *daemon), struct mt_daemon *daemon, unsigned limit_ms)
+{
+	uint64_t end = now_ms() + limit_ms;
+
+	while (!done(daemon)) {
+		if (now_ms() >= end)
+			return false;
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
+	return true;
+}
+
+static bool ports_empty(struct mt_daemon *daemon)
+{
+	for (unsigned w = 0; w < daemon->datapath.workers_count; w++) {
+		struct mt_worker *worker = daemon->datapath.workers[w];
+
+		if (worker->rx_count > 0 && !worker->drained)
+			return false;
+	}
+	return true;
+}
+
+static bool nothing_in_flight(struct mt_daemon *daemon)
+{
+	struct mt_ledger ledger;
+
+	mt_ledger_read(&daemon->datapath, &daemon->snapshot, &ledger);
+	for (unsigned o = 0; o < ledger.outputs_count; o++)
+		ledger.in_flight += ledger.outputs[o].in_flight;
+	return ledger.in_flight == 0;
+}
+
+static bool workers_ended(struct mt_daemon *daemon)
+{
+	for (unsigned w = 0; w < daemon->datapath.workers_count; w++) {
+		if (rte_eal_get_lcore_state(daemon->datapath.workers[w]->lcore) == RUNNING)
+			return false;
+	}
+	return true;
+}
+
+/* What the workers left in the rings of the queues. */
+static void free_queued(struct mt_daemon *daemon)
+{
+	for (uint16_t q = 0; q < daemon->datapath.queues_count; q++) {
+		struct mt_queue *queue = daemon->datapath.queues[q];
+		struct rte_mbuf *frames[MT_BURST];
+		unsigned n;
+
+		while (queue->ring != NULL
+			&& (n = rte_ring_dequeue_burst(
+				    queue->ring, (void **)frames, MT_BURST, NULL))
+				> 0) {
+			rte_pktmbuf_free_bulk(frames, n);
+			mt_commit_begin(&queue->counters.commit);
+			mt_count(&queue->counters.counts.stopped, n);
+			mt_commit_end(&queue->counters.commit);
+		}
+	}
+}
+
+int mt_daemon_set_draining(struct mt_daemon *daemon, bool draining)
+{
+	int from = draining ? MT_DAEMON_RUNNING : MT_DAEMON_DRAINING;
+	int to = draining ? MT_DAEMON_DRAINING : MT_DAEMON_RUNNING;
+
+	if (atomic_compare_exchange_strong(&daemon->state, &from, to)) {
+		mt_log(MT_LOG_NOTICE,
+			draining ? "draining: health is red, delivery goes on"
+				 : "draining was taken back");
+		return 0;
+	}
+	return from == to ? 0 : -EBUSY;
+}
+
+void mt_daemon_announce_stop(struct mt_daemon *daemon)
+{
+	atomic_store(&daemon->state, MT_DAEMON_STOPPING);
+}
+
+bool mt_daemon_is_draining(struct mt_daemon *daemon)
+{
+	return atomic_load(&daemon->state) >= MT_DAEMON_DRAINING;
+}
+
+bool mt_daemon_drain(struct mt_daemon *daemon, struct mt_ledger *ledger)
+{
+	enum { PORTS_MS = 200, QUEUES_MS = 500, WORKERS_MS = 5000 };
+	struct mt_datapath *datapath = &daemon->datapath;
+	bool ended;
+
+	mt_daemon_announce_stop(daemon);
+	atomic_store_explicit(&datapath->phase, MT_PHASE_DRAIN, memory_order_release);
+	/* A port that never runs dry is left after a while. */
+	wait_until(ports_empty, daemon, PORTS_MS);
+	atomic_store_explicit(&datapath->phase, MT_PHASE_FLUSH, memory_order_release);
+	wait_until(nothing_in_flight, daemon, QUEUES_MS);
+	atomic_store_explicit(&datapath->phase, MT_PHASE_STOP, memory_order_release);
+	ended = wait_until(workers_ended, daemon, WORKERS_MS);
+	if (ended) {
+		free_queued(daemon);
+		for (uint16_t o = 0; o < daemon->snapshot.outputs_count; o++) {
+			struct mt_output *output = daemon->snapshot.outputs[o];
+
+			if (output->ops->flush != NULL)
+				output->ops->flush(output);
+		}
+	} else {
+		mt_log(MT_LOG_ERROR, "a worker does not end: what it holds stays in flight");
+	}
+	mt_ledger_read(datapath, &daemon->snapshot, ledger);
+	return ended;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Metrics as text: OpenMetrics 1.0 for who asks for it (Prometheus does), else Prometheus' text
+ * format 0.0.4, which tools such as promtool read. Both hold the same families and samples, and
+ * both end in "# EOF". docs/metrics.md says what each family means and what to do when it rises; a
+ * test holds the two together. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* X(SYMBOL, "name", "type", "unit", "help"): a counter's samples get "_total" behind the name. A
+ * unit is the end of the name. */
+#define MT_METRICS(X)                                                                              \
+	X(BUILD_INFO, "mirrortap_build_info", "gauge", "",                                         \
+		"1, with the version of the program and of DPDK.")                                 \
+	X(UPTIME, "mirrortap_uptime_seconds", "gauge", "seconds", "Time since the start.")         \
+	X(HEALTHY, "mirrortap_healthy", "gauge", "", "1 if /healthz answers 200, else 0.")         \
+	X(DRAINING, "mirrortap_draining", "gauge", "", "1 while draining or stopping, else 0.")    \
+	X(LEDGER_BALANCED, "mirrortap_ledger_balanced", "gauge", "",                               \
+		"1 if every received packet is accounted for, else 0.")                            \
+	X(RECEIVED, "mirrortap_received_packets", "counter", "packets",                            \
+		"Packets received by the workers from a port.")                                    \
+	X(RECEIVED_BYTES, "mirrortap_received_bytes", "counter", "bytes",                          \
+		"Bytes received by the workers from a port, tunnels included.")                    \
+	X(HOST, "mirrortap_host_packets", "counter", "packets",                                    \
+		"Received packets that are not mirror traffic: for the host interface.")           \
+	X(ACCEPTED, "mirrortap_accepted_packets", "counter", "packets",                            \
+		"Inner frames given to the outputs.")                                              \
+	X(IN_FLIGHT, "mirrortap_in_flight_packets", "gauge", "packets",                            \
+		"Packets on the way to or in the rings of the queues.")                            \
+	X(DROPPED, "mirrortap_dropped_packets", "counter", "packets",                              \
+		"Received packets that were dropped, by verdict.")                                 \
+	X(PORT_UP, "mirrortap_port_up", "gauge", "",                                               \
+		"1 if the port is started, 0 while it is reset or gone.")                          \
+	X(PORT_LINK, "mirrortap_port_link", "gauge", "", "1 if the port has link.")                \
+	X(PORT_MISSED, "mirrortap_port_missed_packets", "counter", "packets",                      \
+		"Packets that the device dropped because its receive queues were full (imissed).") \
+	X(PORT_ERRORS, "mirrortap_port_receive_errors", "counter", "",                             \
+		"Packets that the device received with errors (ierrors).")                         \
+	X(PORT_NO_BUFFER, "mirrortap_port_no_buffer", "counter", "",                               \
+		"Receive buffers that could not be allocated (rx_nombuf).")                        \
+	X(PORT_SEND_ERRORS, "mirrortap_port_send_errors", "counter", "",                           \
+		"Packets of the host interface that the device failed to send (oerrors).")         \
+	X(PORT_POOL_SIZE, "mirrortap_port_pool_buffers", "gauge", "",                              \
+		"Packet buffers of the port's pool.")                                              \
+	X(PORT_POOL_USED, "mirrortap_port_pool_buffers_in_use", "gauge", "",                       \
+		"Packet buffers of the port's pool that are in use.")                              \
+	X(PORT_ALLOWANCE_EXCEEDED, "mirrortap_port_allowance_exceeded_packets", "counter",         \
+		"packets",                                                                         \
+		"Packets that the instance queued or dropped because a limit of its type was "     \
+		"exceeded (ENA).")                                                                 \
+	X(PORT_ALLOWANCE_AVAILABLE, "mirrortap_port_allowance_available", "gauge", "",             \
+		"What is left of a limit of the instance (ENA).")                                  \
+	X(PORT_XSTATS, "mirrortap_port_xstats", "counter", "",                                     \
+		"Statistics of the driver, under its own names.")                                  \
+	X(PORT_QUEUE_XSTATS, "mirrortap_port_queue_xstats", "counter", "",                         \
+		"Statistics of the driver for one receive queue (rx_qN_*), under its own names.")  \
+	X(HOST_UP, "mirrortap_host_interface_up", "gauge", "",                                     \
+		"1 if the host interface is there and up.")                                        \
+	X(HOST_TO, "mirrortap_host_interface_to_kernel_packets", "counter", "packets",             \
+		"Frames given to the kernel.")                                                     \
+	X(HOST_TO_DROPS, "mirrortap_host_interface_to_kernel_dropped_packets", "counter",          \
+		"packets", "Frames that the kernel did not take.")                                 \
+	X(HOST_FROM, "mirrortap_host_interface_from_kernel_packets", "counter", "packets",         \
+		"Frames of the kernel sent on the port.")                                          \
+	X(HOST_FROM_DROPS, "mirrortap_host_interface_from_kernel_dropped_packets", "counter",      \
+		"packets", "Frames of the kernel that the port did not take.")                     \
+	X(WORKER_HEARTBEAT_AGE, "mirrortap_worker_heartbeat_age_seconds", "gauge", "seconds",      \
+		"Time since the worker was last seen to begin a loop.")                            \
+	X(WORKER_LOOPS, "mirrortap_worker_loops", "counter", "", "Loops that the worker made.")    \
+	X(WORKER_PACKETS, "mirrortap_worker_packets", "counter", "packets",                        \
+		"Packets that the worker received from ports or took from queues.")                \
+	X(WORKER_BUSY, "mirrortap_worker_busy_seconds", "counter", "seconds",                      \
+		"Time in loops that had packets.")                                                 \
+	X(WORKER_IDLE, "mirrortap_worker_idle_seconds", "counter", "seconds",                      \
+		"Time in loops that had none.")                                                    \
+	X(WORKER_BUSY_CYCLES, "mirrortap_worker_busy_cycles", "counter", "cycles",                 \
+		"TSC cycles in loops that had packets.")                                           \
+	X(WORKER_IDLE_CYCLES, "mirrortap_worker_idle_cycles", "counter", "cycles",                 \
+		"TSC cycles in loops that had none.")                                              \
+	X(WORKER_CYCLES_PER_PACKET, "mirrortap_worker_cycles_per_packet", "gauge", "",             \
+		"Busy cycles per packet in the last second; 0 without packets.")                   \
+	X(WORKER_BUSY_RATIO, "mirrortap_worker_busy_ratio", "gauge", "ratio",                      \
+		"Share of busy loops' time in the last second, 0 to 1.")                           \
+	X(WORKER_STAGE, "mirrortap_worker_stage", "gauge", "",                                     \
+		"1 for the stage in which the worker was seen.")                                   \
+	X(QUEUE_PACKETS, "mirrortap_queue_packets", "counter", "packets",                          \
+		"Inner frames that the queue gave to the outputs.")                                \
+	X(QUEUE_BYTES, "mirrortap_queue_bytes", "counter", "bytes",                                \
+		"Bytes of the inner frames that the queue gave to the outputs.")                   \
+	X(QUEUE_FULL, "mirrortap_queue_full_packets", "counter", "packets",                        \
+		"Packets dropped because the queue's ring was full.")                              \
+	X(QUEUE_DEPTH, "mirrortap_queue_depth_packets", "gauge", "packets",                        \
+		"Packets waiting in the queue's ring.")                                            \
+	X(QUEUE_LENGTH, "mirrortap_queue_length_packets", "gauge", "packets",                      \
+		"Packets that the queue's ring holds; 0: it needs none.")                          \
+	X(QUEUE_HIGH_WATER, "mirrortap_queue_high_water_packets", "gauge", "packets",              \
+		"Most packets that the queue's owner ever found waiting.")                         \
+	X(LATENCY, "mirrortap_latency_seconds", "histogram", "seconds",                            \
+		"Time from receive to delivery, of each frame.")                                   \
+	X(OUTPUT_UP, "mirrortap_output_up", "gauge", "", "1 if the output can take frames.")       \
+	X(OUTPUT_REQUIRED, "mirrortap_output_required", "gauge", "",                               \
+		"1 if the output is marked as required for health.")                               \
+	X(OUTPUT_ERRORS, "mirrortap_output_errors", "counter", "",                                 \
+		"Times that the output went into its error state.")                                \
+	X(OUTPUT_OFFERED, "mirrortap_output_offered_packets", "counter", "packets",                \
+		"Frames offered to the output.")                                                   \
+	X(OUTPUT_DELIVERED, "mirrortap_output_delivered_packets", "counter", "packets",            \
+		"Frames that the output delivered.")                                               \
+	X(OUTPUT_DELIVERED_BYTES, "mirrortap_output_delivered_bytes", "counter", "bytes",          \
+		"Bytes of the frames that the output took.")                                       \
+	X(OUTPUT_IN_FLIGHT, "mirrortap_output_in_flight_packets", "gauge", "packets",              \
+		"Frames set aside in the output for its reader.")                                  \
+	X(OUTPUT_DROPPED, "mirrortap_output_dropped_packets", "counter", "packets",                \
+		"Frames that the output did not deliver, by reason.")                              \
+	X(SCRAPE_SECONDS, "mirrortap_scrape_duration_seconds", "gauge", "seconds",                 \
+		"Time that reading these numbers took.")
+
+enum mt_metric {
+#define X(symbol, name, type, unit, help) MT_METRIC_##symbol,
+	MT_METRICS(X)
+#undef X
+		MT_METRIC_COUNT
+};
+
+enum {
+	MT_METRICS_MAX_BYTES = 8 << 20, /* of all samples; beyond that none are added */
+};
+
+struct mt_metrics;
+
+/* NULL without memory. */
+struct mt_metrics *mt_metrics_create(void);
+void mt_metrics_free(struct mt_metrics *metrics);
+
+/* Adds a sample. Behind the value stand names and values of labels, all `const char *`, and NULL:
+ * mt_metrics_add(m, MT_METRIC_DROPPED, 1, "verdict", "queue_full", NULL). */
+void mt_metrics_add(struct mt_metrics *metrics, enum mt_metric metric, uint64_t value, ...)
+	__attribute__((sentinel));
+void mt_metrics_add_real(struct mt_metrics *metrics, enum mt_metric metric, double value, ...)
+	__attribute__((sentinel));
+
+/* Adds a histogram: counts of each bucket by itself, the last one without a bound; one label. */
+void mt_metrics_add_histogram(struct mt_metrics *metrics, enum mt_metric metric, const char *label,
+	const char *label_value, const double *bounds, const uint64_t *buckets, unsigned count,
+	double sum);
+
+/* The whole text, to be given to free(), or NULL: no memory, or too much. */
+char *mt_metrics_render(const struct mt_metrics *metrics, bool openmetrics, size_t *length);
+
+/* Content-Type of that text. */
+const char *mt_metrics_content_type(bool openmetrics);
+
+/* Does this Accept header ask for OpenMetrics? NULL: there is none. */
+bool mt_metrics_wants_openmetrics(const char *accept);

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/metrics_read.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <rte_cycles.h>
+#include <rte_version.h>
+
+#include "control/metrics.h"
+#include "control/xstats.h"
+#include "version.h"
+
+struct number {
+	char text[24];
+};
+
+static struct number number(unsigned n)
+{
+	struct number result;
+
+	snprintf(result.text, sizeof(result.text), "%u", n);
+	return result;
+}
+
+static void add_daemon(struct mt_metrics *m, struct mt_daemon *daemon)
+{
+	struct mt_health health;
+	struct timespec now;
+
+	mt_watch_health(daemon, &health);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	mt_metrics_add(
+		m, MT_METRIC_BUILD_INFO, 1, "version", MT_VERSION, "dpdk", rte_version(), NULL);
+	mt_metrics_add(m, MT_METRIC_UPTIME, (uint64_t)(now.tv_sec - daemon->started), NULL);
+	mt_metrics_add(m, MT_METRIC_HEALTHY, health.healthy, NULL);
+	mt_metrics_add(m, MT_METRIC_DRAINING, mt_daemon_is_draining(daemon), NULL);
+}
+
+static void add_ledger_output(struct mt_metrics *m, const struct mt_ledger_output *output)
+{
+	mt_metrics_add(m, MT_METRIC_OUTPUT_OFFERED, output->offered, "output", output->name, NULL);
+	mt_metrics_add(
+		m, MT_METRIC_OUTPUT_DELIVERED, output->delivered, "output", output->name, NULL);
+	mt_metrics_add(
+		m, MT_METRIC_OUTPUT_IN_FLIGHT, output->in_flight, "output", output->name, NULL);
+	for (unsigned r = 0; r < MT_OUTPUT_DROP_COUNT; r++)
+		mt_metrics_add(m, MT_METRIC_OUTPUT_DROPPED, output->drops[r], "output",
+			output->name, "reason", mt_output_drop_name(r), NULL);
+}
+
+static void add_ledger(struct mt_metrics *m, struct mt_daemon *daemon)
+{
+	struct mt_ledger ledger;
+
+	mt_ledger_read(&daemon->datapath, &daemon->snapshot, &ledger);
+	mt_metrics_add(m, MT_METRIC_LEDGER_BALANCED, ledger.balanced, NULL);
+	mt_metrics_add(m, MT_METRIC_ACCEPTED, ledger.accepted, NULL);
+	mt_metrics_add(m, MT_METRIC_IN_FLIGHT, ledger.in_flight, NULL);
+	for (unsigned v = MT_VERDICT_HOST + 1; v < MT_VERDICT_COUNT; v++)
+		mt_metrics_add(
+			m, MT_METRIC_DROPPED, ledger.drops[v], "verdict", mt_verdict_name(v), NULL);
+	for (unsigned p = 0; p < daemon->ports_count; p++) {
+		const char *port = daemon->ports[p].config->name;
+
+		mt_metrics_add(m, MT_METRIC_RECEIVED, ledger.ports[p].received, "port", port, NULL);
+		mt_metrics_add(m, MT_METRIC_RECEIVED_BYTES, ledger.ports[p].received_bytes, "port",
+			port, NULL);
+		mt_metrics_add(m, MT_METRIC_HOST, ledger.ports[p].host, "port", port, NULL);
+	}
+	for (unsigned o = 0; o < ledger.outputs_count; o++)
+		add_ledger_output(m, &ledger.outputs[o]);
+}
+
+static void add_xstats(struct mt_metrics *m, const char *port, const struct mt_port_sample *sample)
+{
+	for (unsigned i = 0; i < sample->xstats_count; i++) {
+		uint64_t value = sample->xstats[i].value;
+		struct mt_xstat xstat;
+
+		if (!mt_xstat_parse(sample->xstats[i].name, &xstat))
+			continue;
+		switch (xstat.kind) {
+		case MT_XSTAT_ALLOWANCE_EXCEEDED:
+			mt_metrics_add(m, MT_METRIC_PORT_ALLOWANCE_EXCEEDED, value, "port", port,
+				"name", xstat.name, NULL);
+			break;
+		case MT_XSTAT_ALLOWANCE_AVAILABLE:
+			mt_metrics_add(m, MT_METRIC_PORT_ALLOWANCE_AVAILABLE, value, "port", port,
+				"name", xstat.name, NULL);
+			break;
+		case MT_XSTAT_DEVICE:
+			mt_metrics_add(m, MT_METRIC_PORT_XSTATS, value, "port", port, "name",
+				xstat.name, NULL);
+			break;
+		case MT_XSTAT_QUEUE:
+			mt_metrics_add(m, MT_METRIC_PORT_QUEUE_XSTATS, value, "port", port, "queue",
+				number(xstat.queue).text, "name", xstat.name, NULL);
+			break;
+		}
+	}
+}
+
+static void add_port(struct mt_metrics *m, struct mt_daemon *daemon, unsigned index,
+	struct mt_port_sample *sample)
+{
+	const struct mt_port *port = &daemon->ports[index];
+	const char *name = port->config->name;
+
+	mt_watch_read_port(daemon, index, sample);
+	mt_metrics_add(m, MT_METRIC_PORT_UP, sample->started, "port", name, NULL);
+	mt_metrics_add(m, MT_METRIC_PORT_LINK, sample->link, "port", name, NULL);
+	mt_metrics_add(m, MT_METRIC_PORT_MISSED, sample->imissed, "port", name, NULL);
+	mt_metrics_add(m, MT_METRIC_PORT_ERRORS, sample->ierrors, "port", name, NULL);
+	mt_metrics_add(m, MT_METRIC_PORT_NO_BUFFER, sample->rx_nombuf, "port", name, NULL);
+	mt_metrics_add(m, MT_METRIC_PORT_SEND_ERRORS, sample->oerrors, "port", name, NULL);
+	mt_metrics_add(m, MT_METRIC_PORT_POOL_SIZE, port->pool->size, "port", name, NULL);
+	mt_metrics_add(m, MT_METRIC_PORT_POOL_USED, rte_mempool_in_use_count(port->pool), "port",
+		name, NULL);
+	add_xstats(m, name, sample);
+}
+
+static void add_host(struct mt_metrics *m, struct mt_daemon *daemon, unsigned index)
+{
+	const char *port = daemon->ports[index].config->name;
+	const struct mt_host *host = daemon->hosts[index];
+	const char *name = host->interface;
+
+	mt_metrics_add(m, MT_METRIC_HOST_UP, !host->failed, "port", port, "interface", name,
+		"backend", mt_host_backend_name(host->backend), NULL);
+	mt_metrics_add(m, MT_METRIC_HOST_TO, mt_counter(&host->counters.to_kernel), "port", port,
+		"interface", name, NULL);
+	mt_metrics_add(m, MT_METRIC_HOST_TO_DROPS, mt_counter(&host->counters.to_kernel_drops),
+		"port", port, "interface", name, NULL);
+	mt_metrics_add(m, MT_METRIC_HOST_FROM, mt_counter(&host->counters.from_kernel), "port",
+		port, "interface", name, NULL);
+	mt_metrics_add(m, MT_METRIC_HOST_FROM_DROPS, mt_counter(&host->counters.from_kernel_drops),
+		"port", port, "interface", name, NULL);
+}
+
+static void add_worker(struct mt_metrics *m, struct mt_daemon *daemon, unsigned index)
+{
+	struct mt_worker *worker = daemon->datapath.workers[index];
+	const struct number lcore = number(worker->lcore);
+	const double hz = (double)rte_get_tsc_hz();
+	uint64_t busy = mt_counter(&worker->load.busy_cycles);
+	uint64_t idle = mt_counter(&worker->load.idle_cycles);
+	unsigned stage = atomic_load_explicit(&worker->stage, memory_order_relaxed);
+	struct mt_worker_sample sample;
+
+	mt_watch_read_worker(daemon, index, &sample);
+	mt_metrics_add_real(m, MT_METRIC_WORKER_HEARTBEAT_AGE,
+		(double)mt_watch_heartbeat_age_ms(daemon, index) / 1000, "lcore", lcore.text, NULL);
+	mt_metrics_add(m, MT_METRIC_WORKER_LOOPS,
+		atomic_load_explicit(&worker->heartbeat, memory_order_relaxed), "lcore", lcore.text,
+		NULL);
+	mt_metrics_add(m, MT_METRIC_WORKER_PACKETS, mt_counter(&worker->load.packets), "lcore",
+		lcore.text, NULL);
+	mt_metrics_add_real(m, MT_METRIC_WORKER_BUSY, (double)busy / hz, "lcore", lcore.text, NULL);
+	mt_metrics_add_real(m, MT_METRIC_WORKER_IDLE, (double)idle / hz, "lcore", lcore.text, NULL);
+	mt_metrics_add(m, MT_METRIC_WORKER_BUSY_CYCLES, busy, "lcore", lcore.text, NULL);
+	mt_metrics_add(m, MT_METRIC_WORKER_IDLE_CYCLES, idle, "lcore", lcore.text, NULL);
+	mt_metrics_add_real(m, MT_METRIC_WORKER_CYCLES_PER_PACKET, sample.cycles_per_packet,
+		"lcore", lcore.text, NULL);
+	mt_metrics_add_real(
+		m, MT_METRIC_WORKER_BUSY_RATIO, sample.busy_ratio, "lcore", lcore.text, NULL);
+	for (unsigned s = 0; s < MT_STAGE_COUNT; s++)
+		mt_metrics_add(m, MT_METRIC_WORKER_STAGE, s == stage, "lcore", lcore.text, "stage",
+			mt_stage_name(s), NULL);
+}
+
+static void add_latency(struct mt_metrics *m, const struct mt_latency *latency, const char *queue)
+{
+	uint64_t buckets[MT_LATENCY_BUCKETS];
+	double bounds[MT_LATENCY_BUCKETS];
+
+	for (unsigned b = 0; b < MT_LATENCY_BUCKETS; b++) {
+		bounds[b] = (double)((uint64_t)MT_LATENCY_FIRST_NS << b) / 1e9;
+		buckets[b] = mt_counter(&latency->buckets[b]);
+	}
+	mt_metrics_add_histogram(m, MT_METRIC_LATENCY, "queue", queue, bounds, buckets,
+		MT_LATENCY_BUCKETS, (double)mt_counter(&latency->sum_ns) / 1e9);
+}
+
+static void add_queue(struct mt_metrics *m, struct mt_daemon *daemon, unsigned index)
+{
+	struct mt_queue *queue = daemon->datapath.queues[index];
+	const struct number name = number(index);
+	struct mt_queue_counts counts;
+	uint64_t full = 0;
+
+	mt_commit_read(&queue->counters.commit, (uint64_t *)&counts,
+		(const uint64_t *)&queue->counters.counts, sizeof(counts));
+	for (uint16_t w = 0; w < daemon->datapath.workers_count; w++)
+		full += mt_counter(&daemon->datapath.workers[w]->full.full[index]);
+	mt_metrics_add(m, MT_METRIC_QUEUE_PACKETS, counts.accepted, "queue", name.text, NULL);
+	mt_metrics_add(m, MT_METRIC_QUEUE_BYTES, counts.accepted_bytes, "queue", name.text, NULL);
+	mt_metrics_add(m, MT_METRIC_QUEUE_FULL, full, "queue", name.text, NULL);
+	mt_metrics_add(m, MT_METRIC_QUEUE_DEPTH,
+		queue->ring == NULL ? 0 : rte_ring_count(queue->ring), "queue", name.text, NULL);
+	mt_metrics_add(m, MT_METRIC_QUEUE_LENGTH,
+		queue->ring == NULL ? 0 : rte_ring_get_capacity(queue->ring), "queue", name.text,
+		NULL);
+	mt_metrics_add(m, MT_METRIC_QUEUE_HIGH_WATER, mt_counter(&queue->counters.high_water),
+		"queue", name.text, NULL);
+	add_latency(m, &queue->counters.latency, name.text);
+}
+
+static void add_output(struct mt_metrics *m, struct mt_daemon *daemon, unsigned index)
+{
+	struct mt_output *output = daemon->snapshot.outputs[index];
+	uint64_t bytes = 0;
+
+	for (uint16_t q = 0; q < output->queues; q++) {
+		struct mt_output_counts counts;
+		uint64_t in_flight;
+
+		mt_output_read(output, q, &counts, &in_flight);
+		bytes += counts.delivered_bytes;
+	}
+	mt_metrics_add(m, MT_METRIC_OUTPUT_UP, mt_watch_output_can_take(daemon, index), "output",
+		output->name, "type", output->ops->type, NULL);
+	mt_metrics_add(m, MT_METRIC_OUTPUT_REQUIRED, daemon->config->outputs[index].required,
+		"output", output->name, NULL);
+	mt_metrics_add(m, MT_METRIC_OUTPUT_ERRORS,
+		atomic_load_explicit(&output->errors, memory_order_relaxed), "output", output->name,
+		NULL);
+	mt_metrics_add(m, MT_METRIC_OUTPUT_DELIVERED_BYTES, bytes, "output", output->name, NULL);
+}
+
+char *mt_metrics_text(struct mt_daemon *daemon, bool openmetrics, size_t *length)
+{
+	struct mt_port_sample *sample = malloc(sizeof(*sample));
+	struct mt_metrics *m = mt_metrics_create();
+	uint64_t begin = rte_rdtsc();
+	char *text = NULL;
+
+	if (m != NULL && sample != NULL) {
+		add_daemon(m, daemon);
+		add_ledger(m, daemon);
+		for (unsigned p = 0; p < daemon->ports_count; p++) {
+			add_port(m, daemon, p, sample);
+			if (daemon->hosts[p] != NULL)
+				add_host(m, daemon, p);
+		}
+		for (unsigned w = 0; w < daemon->datapath.workers_count; w++)
+			add_worker(m, daemon, w);
+		for (unsigned q = 0; q < daemon->datapath.queues_count; q++)
+			add_queue(m, daemon, q);
+		for (unsigned o = 0; o < daemon->snapshot.outputs_count; o++)
+			add_output(m, daemon, o);
+		mt_metrics_add_real(m, MT_METRIC_SCRAPE_SECONDS,
+			(double)(rte_rdtsc() - begin) / (double)rte_get_tsc_hz(), NULL);
+		text = mt_metrics_render(m, openmetrics, length);
+	}
+	mt_metrics_free(m);
+	free(sample);
+	return text;
+}

@@ -216,7 +216,7 @@ lab_hugepages_up "$HUGEPAGES_MIB"
 units "$LAB_BUILD" unit
 if [ -n "$asan" ]; then
     require build-asan build "$ASAN_BUILD" --werror --buildtype=debugoptimized \
-        -Db_sanitize=address,undefined -Db_lundef=false
+        -Db_sanitize=address,undefined -Db_lundef=false -Dtest_events=true
     units "$ASAN_BUILD" asan
     fuzz fuzz/corpus 120 "$ASAN_BUILD/tests/fuzz/fuzz_replay" "$LAB_ROOT/tests/fuzz/corpus"
     fuzz fuzz/libfuzzer 240 "$LAB_ROOT/tests/fuzz/run.sh" "$FUZZ_RUNS"

@@ -8,7 +8,7 @@
 enum {
 	OPTIONAL_TEXT = CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER,
 	OPTIONAL_LIST = CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER,
-	MAX_LISTEN = 8,
+	MAX_LISTEN = 64,
 	MAX_EAL = 64,
 };
 
@@ -226,7 +226,7 @@ static const struct rule rules[] = {
 		.help = "a power of two from 64 to 1048576",
 		.range = {64, 1048576, true}},
 	{.path = "http", .help = "a mapping with listen and control_socket"},
-	{.path = "http.listen", .help = "a list of at most 8 addresses"},
+	{.path = "http.listen", .help = "a list of at most 64 addresses"},
 	{.path = "http.listen[]", .help = "ADDRESS:PORT or [ADDRESS]:PORT"},
 	{.path = "http.control_socket", .help = "an absolute path"},
 	{.path = "health", .help = "a mapping with stall_seconds and drain_seconds"},

@@ -22,7 +22,7 @@
 #include "control/page.h"
 
 enum {
-	MAX_LISTENERS = 16,
+	MAX_LISTENERS = 65, /* http.listen and the control socket */
 	/* For each listener. At the soft limit the oldest connection makes room for a new one, so
 	 * that idle ones can't keep a health check out; the hard limit is the library's. */
 	MAX_CONNECTIONS = 48,

@@ -239,7 +239,7 @@ static const struct {
 		":3: tunnels.vxlan_ports: is a single value; allowed: a list of at most 8 UDP "
 		"ports"},
 	{BASE "http: {listen: \"127.0.0.1:80\"}\n",
-		":3: http.listen: is a single value; allowed: a list of at most 8 addresses"},
+		":3: http.listen: is a single value; allowed: a list of at most 64 addresses"},
 	{"dataplane: {lcores: \"0-1\", eal: --no-huge}\n" PORTS,
 		":1: dataplane.eal: is a single value; allowed: a list of EAL arguments"},
 	{"dataplane: {lcores: \"0-1\", eal: [{a: b}]}\n" PORTS,
@@ -527,8 +527,10 @@ static const struct {
 	      "/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 	      "xxxxxxxxxxxxxxxxxxxxxxxxxxx}\n",
 		":3: http.control_socket: is 111 bytes long; a socket's path has at most 107"},
-	{BASE "http: {listen: [a,a,a,a,a,a,a,a,a]}\n",
-		":3: http.listen: has 9 entries; at most 8 are allowed"},
+	{BASE "http: {listen: [a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a"
+	      ", a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, "
+	      "a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a]}\n",
+		":3: http.listen: has 65 entries; at most 64 are allowed"},
 	{BASE "outputs: [{name: o0, type: ring}, {name: o1, type: ring}, {name: o2, type: ring}, "
 	      "{name: o3, type: ring}, {name: o4, type: ring}, {name: o5, type: ring}, {name: o6, "
 	      "type: ring}, {name: o7, type: ring}, {name: o8, type: ring}, {name: o9, type: "

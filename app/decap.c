@@ -2,38 +2,27 @@
 #include "decap.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <arpa/inet.h>
 #include <pcap/pcap.h>
 #include <sys/stat.h>
 
 #include <rte_mbuf_core.h>
 
+#include "decap_options.h"
 #include "output/pcapng.h"
 #include "packet/decapsulate.h"
 
 enum {
-	EXIT_USAGE = 2,
 	MAX_INTERFACES = 1024, /* one per VNI; readers keep a table of them, so it has an end */
 	INTERFACE_SLOTS = 2 * MAX_INTERFACES, /* power of two */
 	MAX_SEGMENT = UINT16_MAX,             /* what rte_mbuf.data_len can state */
 	MAX_RECORD = 262144,                  /* libpcap's own bound for Ethernet */
 	SEGMENTS = MAX_RECORD / MAX_SEGMENT + 1,
-};
-
-struct options {
-	const char *input;
-	const char *output;   /* NULL: none */
-	const char *verdicts; /* NULL: none */
-	struct mt_tunnels tunnels;
-	bool json;
 };
 
 /* Which pcapng interface stands for a VNI: open addressing, never more than half full. */
@@ -47,7 +36,7 @@ struct interfaces {
 };
 
 struct run {
-	const struct options *options;
+	const struct decap_options *options;
 	pcap_t *capture;
 	FILE *output;
 	FILE *verdicts;
@@ -58,161 +47,10 @@ struct run {
 	uint64_t counts[MT_VERDICT_COUNT];
 };
 
-static const char usage[] =
-	"usage: mirrortap decap IN [-w OUT.pcapng] [--verdicts FILE]\n"
-	"Takes mirrored frames out of VXLAN and GENEVE in a capture file. Needs no root.\n"
-	"  IN                  pcap or pcapng file of Ethernet frames; - is standard input\n"
-	"  -w, --write OUT     write the accepted inner frames there, as pcapng; one interface\n"
-	"                      per VNI\n"
-	"      --verdicts FILE write one line per frame there, tab-separated; - is standard\n"
-	"                      output\n"
-	"      --vxlan-port N  UDP port of VXLAN, instead of 4789; up to 8 times\n"
-	"      --geneve-port N UDP port of GENEVE, instead of 6081; up to 8 times\n"
-	"      --hash FIELDS   of the flow hash: 5-tuple (default), 2-tuple or vni\n"
-	"      --include-vni   tell equal flows of different VNIs apart in the flow hash\n"
-	"      --json          write the summary as JSON\n"
-	"  -h, --help          this text\n"
-	"The summary goes to standard output, with -w or --verdicts to standard error.\n"
-	"docs/verdicts.md says what the verdicts mean. Exit: 0, 1 for failure, 2 for usage.\n";
-
-__attribute__((format(printf, 1, 2))) static void complain(const char *format, ...)
-{
-	va_list arguments;
-
-	fflush(stdout);
-	fputs("mirrortap decap: ", stderr);
-	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
-	va_end(arguments);
-	fputc('\n', stderr);
-}
-
 /* "-" in words, for messages. */
 static const char *named(const char *path, const char *standard)
 {
 	return strcmp(path, "-") == 0 ? standard : path;
-}
-
-/* --- arguments --- */
-
-static bool add_port(const char *option, const char *text, uint16_t *ports, uint8_t *count)
-{
-	char *end;
-	unsigned long port;
-
-	errno = 0;
-	port = strtoul(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || port < 1
-		|| port > UINT16_MAX) {
-		complain("%s %s: not a UDP port; 1 to 65535 are allowed", option, text);
-		return false;
-	}
-	if (*count == MT_MAX_TUNNEL_PORTS) {
-		complain("%s %s: more than %d of them", option, text, MT_MAX_TUNNEL_PORTS);
-		return false;
-	}
-	ports[(*count)++] = htons((uint16_t)port);
-	return true;
-}
-
-static bool parse_fields(const char *text, enum mt_hash_fields *fields)
-{
-	static const char *const names[] = {
-		[MT_HASH_5_TUPLE] = "5-tuple",
-		[MT_HASH_2_TUPLE] = "2-tuple",
-		[MT_HASH_VNI] = "vni",
-	};
-
-	for (unsigned i = 0; i < RTE_DIM(names); i++) {
-		if (strcmp(text, names[i]) == 0) {
-			*fields = (enum mt_hash_fields)i;
-			return true;
-		}
-	}
-	complain("--hash %s: not known; 5-tuple, 2-tuple and vni are allowed", text);
-	return false;
-}
-
-static bool check_operands(int argc, char **argv, struct options *options)
-{
-	if (argc - optind != 1) {
-		complain(argc == optind ? "IN is missing" : "more than one IN: %s",
-			argc == optind ? "" : argv[optind + 1]);
-		return false;
-	}
-	options->input = argv[optind];
-	if (options->output != NULL && options->verdicts != NULL
-		&& strcmp(options->output, "-") == 0 && strcmp(options->verdicts, "-") == 0) {
-		complain("-w and --verdicts cannot both be standard output");
-		return false;
-	}
-	return true;
-}
-
-/* Returns -1 to go on, or the exit status. */
-static int parse(int argc, char **argv, struct options *options)
-{
-	enum { VERDICTS = 256, VXLAN_PORT, GENEVE_PORT, HASH, INCLUDE_VNI, JSON };
-	static const struct option known[] = {
-		{"write", required_argument, NULL, 'w'},
-		{"verdicts", required_argument, NULL, VERDICTS},
-		{"vxlan-port", required_argument, NULL, VXLAN_PORT},
-		{"geneve-port", required_argument, NULL, GENEVE_PORT},
-		{"hash", required_argument, NULL, HASH},
-		{"include-vni", no_argument, NULL, INCLUDE_VNI},
-		{"json", no_argument, NULL, JSON},
-		{"help", no_argument, NULL, 'h'},
-		{0},
-	};
-	struct mt_tunnels *tunnels = &options->tunnels;
-	enum mt_hash_fields fields = MT_HASH_5_TUPLE;
-	bool include_vni = false;
-	bool fine = true;
-	int option;
-
-	optind = 0; /* the caller may have used getopt before: start anew */
-	while (fine && (option = getopt_long(argc, argv, "w:h", known, NULL)) != -1) {
-		switch (option) {
-		case 'w':
-			options->output = optarg;
-			break;
-		case VERDICTS:
-			options->verdicts = optarg;
-			break;
-		case VXLAN_PORT:
-			fine = add_port("--vxlan-port", optarg, tunnels->vxlan_ports,
-				&tunnels->vxlan_count);
-			break;
-		case GENEVE_PORT:
-			fine = add_port("--geneve-port", optarg, tunnels->geneve_ports,
-				&tunnels->geneve_count);
-			break;
-		case HASH:
-			fine = parse_fields(optarg, &fields);
-			break;
-		case INCLUDE_VNI:
-			include_vni = true;
-			break;
-		case JSON:
-			options->json = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return EXIT_SUCCESS;
-		default:
-			fine = false; /* getopt has said why */
-		}
-	}
-	if (!fine || !check_operands(argc, argv, options)) {
-		fputs("Try: mirrortap decap --help\n", stderr);
-		return EXIT_USAGE;
-	}
-	if (tunnels->vxlan_count == 0)
-		tunnels->vxlan_ports[tunnels->vxlan_count++] = htons(4789);
-	if (tunnels->geneve_count == 0)
-		tunnels->geneve_ports[tunnels->geneve_count++] = htons(6081);
-	tunnels->hash = mt_hash_configure(fields, include_vni);
-	return -1;
 }
 
 /* --- files --- */
@@ -229,17 +67,18 @@ static bool open_capture(struct run *run)
 	if (run->capture == NULL) {
 		/* libpcap names the file where it could not be opened, and only there. */
 		if (strncmp(error, name, strlen(name)) == 0)
-			complain("%s", error);
+			decap_complain("%s", error);
 		else
-			complain("%s: %s", name, error);
+			decap_complain("%s: %s", name, error);
 		return false;
 	}
 	link = pcap_datalink(run->capture);
 	if (link == DLT_EN10MB)
 		return true;
 	type = pcap_datalink_val_to_name(link);
-	complain("%s: link type is %s (%d), only Ethernet (EN10MB, 1) can be read; capture on one "
-		 "Ethernet interface, e.g. tcpdump -i eth0 -w FILE, not -i any",
+	decap_complain(
+		"%s: link type is %s (%d), only Ethernet (EN10MB, 1) can be read; capture on one "
+		"Ethernet interface, e.g. tcpdump -i eth0 -w FILE, not -i any",
 		name, type != NULL ? type : "unknown", link);
 	return false;
 }
@@ -265,12 +104,12 @@ static bool open_to_write(const struct run *run, const char *path, FILE **file)
 		return true;
 	}
 	if (is_input(run, path)) {
-		complain("%s: is the input itself; choose another file to write to", path);
+		decap_complain("%s: is the input itself; choose another file to write to", path);
 		return false;
 	}
 	*file = fopen(path, "we");
 	if (*file == NULL)
-		complain("%s: %s", path, strerror(errno));
+		decap_complain("%s: %s", path, strerror(errno));
 	return *file != NULL;
 }
 
@@ -290,7 +129,7 @@ static bool close_written(const char *path, FILE *file)
 		error = errno;
 	}
 	if (!fine)
-		complain("%s: could not be written: %s", named(path, "standard output"),
+		decap_complain("%s: could not be written: %s", named(path, "standard output"),
 			error != 0 ? strerror(error) : "write error");
 	return fine;
 }
@@ -416,7 +255,7 @@ static bool take(struct run *run, const struct pcap_pkthdr *record, const uint8_
 		if (run->output != NULL)
 			error = write_frame(run, record, bytes, &facts);
 		if (error != 0) {
-			complain("%s: could not be written: %s",
+			decap_complain("%s: could not be written: %s",
 				named(run->options->output, "standard output"), strerror(-error));
 			return false;
 		}
@@ -424,7 +263,7 @@ static bool take(struct run *run, const struct pcap_pkthdr *record, const uint8_
 	if (run->verdicts != NULL)
 		error = write_verdict(run, &facts);
 	if (error != 0)
-		complain("%s: could not be written: %s",
+		decap_complain("%s: could not be written: %s",
 			named(run->options->verdicts, "standard output"), strerror(-error));
 	return error == 0;
 }
@@ -444,14 +283,14 @@ static bool take_all(struct run *run)
 		int error = mt_pcapng_begin(&run->pcapng, run->output);
 
 		if (error != 0) {
-			complain("%s: could not be written: %s",
+			decap_complain("%s: could not be written: %s",
 				named(run->options->output, "standard output"), strerror(-error));
 			return false;
 		}
 	}
 	while ((result = pcap_next_ex(run->capture, &record, &bytes)) == 1) {
 		if (record->caplen > MAX_RECORD) {
-			complain("%s: record %" PRIu64 " of %u bytes is longer than %d", name,
+			decap_complain("%s: record %" PRIu64 " of %u bytes is longer than %d", name,
 				run->frames + 1, record->caplen, MAX_RECORD);
 			return false;
 		}
@@ -460,7 +299,7 @@ static bool take_all(struct run *run)
 	}
 	if (result == PCAP_ERROR_BREAK)
 		return true; /* the end */
-	complain("%s: record %" PRIu64 ": %s; the %" PRIu64 " before it were taken", name,
+	decap_complain("%s: record %" PRIu64 ": %s; the %" PRIu64 " before it were taken", name,
 		run->frames + 1, pcap_geterr(run->capture), run->frames);
 	return false;
 }
@@ -529,10 +368,10 @@ static bool report(const struct run *run)
 
 int decap_main(int argc, char **argv)
 {
-	struct options options = {0};
+	struct decap_options options = {0};
 	struct run run = {.options = &options, .interfaces.other = -1};
 	bool fine = false;
-	int status = parse(argc, argv, &options);
+	int status = decap_parse(argc, argv, &options);
 
 	if (status >= 0)
 		return status;

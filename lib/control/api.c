@@ -204,21 +204,6 @@ json_t *mt_api_outputs(struct mt_daemon *daemon)
 	return json_pack("{s:o}", "outputs", outputs);
 }
 
-static void sum_port(
-	struct mt_daemon *daemon, unsigned port, uint64_t *packets, uint64_t *bytes, uint64_t *host)
-{
-	for (uint16_t w = 0; w < daemon->datapath.workers_count; w++) {
-		struct mt_receive_counters *counters = &daemon->datapath.workers[w]->receive;
-		struct mt_receive_counts counts;
-
-		mt_commit_read(&counters->commit, (uint64_t *)&counts,
-			(const uint64_t *)&counters->counts, sizeof(counts));
-		*packets += counts.packets[port];
-		*bytes += counts.bytes[port];
-		*host += counts.host[port];
-	}
-}
-
 static json_t *host_document(const struct mt_host *host)
 {
 	if (host == NULL)
@@ -242,14 +227,12 @@ static json_t *xstats_document(const struct mt_port_sample *sample)
 }
 
 /* What the driver knows, as control last saw it: up to a second old. */
-static json_t *port_document(
-	struct mt_daemon *daemon, unsigned index, struct mt_port_sample *sample)
+static json_t *port_document(struct mt_daemon *daemon, unsigned index,
+	const struct mt_ledger *ledger, struct mt_port_sample *sample)
 {
 	const struct mt_port *port = &daemon->ports[index];
-	uint64_t packets = 0, bytes = 0, host = 0;
 
 	mt_watch_read_port(daemon, index, sample);
-	sum_port(daemon, index, &packets, &bytes, &host);
 	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, "
 			 "s:o, s:o, s:{s:i, s:i}, s:o, s:o}",
 		"name", port->config->name, "device", port->config->device, "driver",
@@ -257,20 +240,24 @@ static json_t *port_document(
 		sample->started, "mac", sample->mac[0] != '\0' ? sample->mac : "-", "mtu",
 		(int)port->device.mtu, "numa_node", port->device.numa_node, "rx_queues",
 		(int)port->device.rx_queues, "descriptors", (int)port->device.rx_descriptors,
-		"packets", count(packets), "bytes", count(bytes), "host", count(host), "imissed",
-		count(sample->imissed), "ierrors", count(sample->ierrors), "rx_nombuf",
-		count(sample->rx_nombuf), "pool", "size", (int)port->pool->size, "in_use",
-		(int)rte_mempool_in_use_count(port->pool), "host_interface",
-		host_document(daemon->hosts[index]), "xstats", xstats_document(sample));
+		"packets", count(ledger->ports[index].received), "bytes",
+		count(ledger->ports[index].received_bytes), "host",
+		count(ledger->ports[index].host), "imissed", count(sample->imissed), "ierrors",
+		count(sample->ierrors), "rx_nombuf", count(sample->rx_nombuf), "pool", "size",
+		(int)port->pool->size, "in_use", (int)rte_mempool_in_use_count(port->pool),
+		"host_interface", host_document(daemon->hosts[index]), "xstats",
+		xstats_document(sample));
 }
 
 json_t *mt_api_ports(struct mt_daemon *daemon)
 {
 	struct mt_port_sample *sample = malloc(sizeof(*sample)); /* large for a stack */
 	json_t *ports = json_array();
+	struct mt_ledger ledger;
 
+	mt_ledger_read(&daemon->datapath, &daemon->snapshot, &ledger);
 	for (unsigned p = 0; sample != NULL && p < daemon->ports_count; p++)
-		json_array_append_new(ports, port_document(daemon, p, sample));
+		json_array_append_new(ports, port_document(daemon, p, &ledger, sample));
 	free(sample);
 	return json_pack("{s:o}", "ports", ports);
 }

@@ -258,14 +258,6 @@ static int start_workers(struct mt_daemon *daemon, char *error, size_t error_siz
 	return rc;
 }
 
-static time_t monotonic_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
 int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 	const struct mt_plan *plan, char *error, size_t error_size)
 {
@@ -303,7 +295,7 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 			mt_daemon_stop(daemon);
 		return rc;
 	}
-	daemon->started = monotonic_seconds();
+	daemon->started = (time_t)(mt_watch_now_ms() / 1000);
 	mt_watch_look(daemon);
 	atomic_store(&daemon->state, MT_DAEMON_RUNNING);
 	return 0;

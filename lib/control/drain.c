@@ -10,23 +10,16 @@
 #include <rte_lcore.h>
 
 #include "control/log.h"
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
+#include "control/watch.h"
 
 /* Waits until `done` says so, looking each millisecond. Returns false if `limit_ms` went by. */
 static bool wait_until(
 	bool (*done)(struct mt_daemon *daemon), struct mt_daemon *daemon, unsigned limit_ms)
 {
-	uint64_t end = now_ms() + limit_ms;
+	uint64_t end = mt_watch_now_ms() + limit_ms;
 
 	while (!done(daemon)) {
-		if (now_ms() >= end)
+		if (mt_watch_now_ms() >= end)
 			return false;
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 	}

@@ -277,6 +277,8 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 	rc = mt_eal_start(config, plan, &daemon->eal, error, error_size);
 	if (rc < 0)
 		return rc;
+	daemon->snapshot.simd = mt_decapsulate_simd_choose(mt_eal_simd_bits(), &daemon->simd_name);
+	mt_log(MT_LOG_INFO, "decapsulation: %s", daemon->simd_name);
 	rte_timer_subsystem_init();
 	rc = mt_frame_info_register();
 	if (rc < 0)

@@ -8,6 +8,7 @@
 #include "datapath/stages.h"
 #include "packet/fast.h"
 #include "packet/frame_info.h"
+#include "packet/inner.h"
 
 /* Cuts `length` bytes off the front, whole segments too. The chain is longer than that. */
 static struct rte_mbuf *cut_front(struct rte_mbuf *frame, uint32_t length)
@@ -114,26 +115,57 @@ static __rte_noinline struct rte_mbuf *decapsulate_any(
 	return inner;
 }
 
+/* Makes an inner frame of one in a single segment. */
+static __rte_always_inline void cut_single(
+	struct rte_mbuf *frame, struct mt_facts *facts, uint64_t time_ns)
+{
+	const uint64_t device_flags = frame->ol_flags;
+
+	frame->data_off += facts->strip;
+	frame->data_len = facts->inner_length;
+	frame->pkt_len = facts->inner_length;
+	frame->ol_flags = RTE_MBUF_F_RX_RSS_HASH;
+	if (unlikely((device_flags & (MT_FLAGS_MAYBE_BAD | MT_FLAGS_BORROWED)) != 0)) {
+		facts->flags |= checksum_flag(device_flags);
+		frame->ol_flags |= device_flags & MT_FLAGS_BORROWED;
+	}
+	write_info(frame, facts, time_ns);
+}
+
+/* A common outside with something else in it. By value and in facts of its own, so that those of
+ * the fast way stay in registers. */
+static __rte_noinline void decapsulate_outer(const struct mt_hash_config *hash,
+	struct rte_mbuf *frame, struct mt_address source, uint32_t vni, uint32_t strip,
+	uint32_t inner_length, uint64_t time_ns)
+{
+	struct mt_facts facts = {
+		.source = source,
+		.vni = vni,
+		.strip = strip,
+		.inner_length = inner_length,
+		.original_length = inner_length,
+	};
+
+	mt_inner_read(frame, hash, &facts);
+	cut_single(frame, &facts, time_ns);
+}
+
 static __rte_always_inline bool decapsulate_fast(const struct mt_fast *fast,
 	const struct mt_hash_config *hash, struct rte_mbuf *frame, uint64_t time_ns)
 {
-	const uint64_t device_flags = frame->ol_flags;
+	enum mt_fast_result result;
 	struct mt_facts facts;
 
-	if (unlikely(frame->nb_segs != 1
-		    || !mt_packet_fast(rte_pktmbuf_mtod(frame, const uint8_t *), frame->data_len,
-			    fast, hash, &facts)))
+	if (unlikely(frame->nb_segs != 1))
 		return false;
-	frame->data_off += MT_FAST_INNER;
-	frame->data_len = facts.inner_length;
-	frame->pkt_len = facts.inner_length;
-	frame->ol_flags = RTE_MBUF_F_RX_RSS_HASH;
-	if (unlikely((device_flags & (MT_FLAGS_MAYBE_BAD | MT_FLAGS_BORROWED)) != 0)) {
-		facts.flags |= checksum_flag(device_flags);
-		frame->ol_flags |= device_flags & MT_FLAGS_BORROWED;
-	}
-	write_info(frame, &facts, time_ns);
-	return true;
+	result = mt_packet_fast(
+		rte_pktmbuf_mtod(frame, const uint8_t *), frame->data_len, fast, hash, &facts);
+	if (likely(result == MT_FAST_ALL))
+		cut_single(frame, &facts, time_ns);
+	else if (result == MT_FAST_OUTER)
+		decapsulate_outer(hash, frame, facts.source, facts.vni, facts.strip,
+			facts.inner_length, time_ns);
+	return result != MT_FAST_NONE;
 }
 
 /* All frames but those in the set `done`. */

@@ -279,17 +279,33 @@ static inline void hash_frames(const struct mt_hash_config *config, struct hashi
 			mt_hash_finish(mt_hash_crc(joined[i], hashing->salt[i][2]));
 }
 
+enum {
+	/* So many groups of frames in a row that are not of the common shape: the rest of the burst
+	 * is not likely to be, and looking costs. */
+	GIVE_UP = 2,
+};
+
 uint32_t MT_SIMD_NAME(
 	const struct mt_fast *fast, struct rte_mbuf **frames, uint16_t count, uint64_t time_ns)
 {
 	const struct constants constants = prepare(fast, time_ns);
 	struct hashing hashing;
 	uint32_t done = 0;
+	unsigned misses = 0;
+	bool mixed = false;
 
 	hashing.count = 0;
-	for (unsigned i = 0; i + MT_LANES <= count; i += MT_LANES) {
-		if (likely(decapsulate_lanes(fast, &constants, false, &frames[i], &hashing))
-			|| decapsulate_lanes(fast, &constants, true, &frames[i], &hashing))
+	for (unsigned i = 0; i + MT_LANES <= count && misses < GIVE_UP; i += MT_LANES) {
+		bool taken = mixed
+			? decapsulate_lanes(fast, &constants, true, &frames[i], &hashing)
+			: decapsulate_lanes(fast, &constants, false, &frames[i], &hashing);
+
+		if (unlikely(!taken && !mixed)) {
+			mixed = decapsulate_lanes(fast, &constants, true, &frames[i], &hashing);
+			taken = mixed;
+		}
+		misses = taken ? 0 : misses + 1;
+		if (likely(taken))
 			done |= ((1u << MT_LANES) - 1) << i;
 	}
 	hash_frames(&fast->hash, &hashing);

@@ -93,6 +93,34 @@ static void put_inner(struct random_packet *made)
 	put_pattern(packet, random_below(64));
 }
 
+/* Options, sound or not, as a Gateway Load Balancer or another device puts them there; and in one
+ * of two VXLAN in it. */
+static void put_random_geneve(struct random_packet *made)
+{
+	struct packet *packet = &made->packet;
+	struct ipv4 middle = {.source = 0x0a000001, .destination = 0x0a000009, .protocol = 17};
+	bool vxlan = random_one_in(2);
+	uint8_t options = random_one_in(3) ? 0 : 32;
+
+	made->common = false;
+	put_udp(packet, 65408, GENEVE_PORT);
+	put_geneve(packet, vxlan ? ETHERTYPE_V4 : ETHERTYPE_BRIDGE, random_next() >> 8, options);
+	if (options != 0) {
+		uint8_t first = random_one_in(10) ? (uint8_t)(random_below(10) * 4) : 8;
+
+		put_geneve_option(packet, 0x0108, 1, first);
+		put_geneve_option(packet, 0x0108, random_one_in(20) ? 0x82 : 2, 8);
+		put_geneve_option(packet, 0x0108, 3, 4);
+	}
+	if (!vxlan)
+		return;
+	if (random_one_in(12))
+		middle.fragment = (uint16_t)random_next();
+	put_ipv4(packet, &middle);
+	put_udp(packet, (uint16_t)random_next(), VXLAN_PORT);
+	put_vxlan(packet, random_next() >> 8);
+}
+
 static void put_outer_headers(struct random_packet *made)
 {
 	struct packet *packet = &made->packet;
@@ -114,10 +142,8 @@ static void put_outer_headers(struct random_packet *made)
 		made->common &= ip.option_words == 0;
 		put_ipv4(packet, &ip);
 	}
-	if (random_one_in(20)) {
-		put_udp(packet, 65408, GENEVE_PORT);
-		put_geneve(packet, ETHERTYPE_BRIDGE, random_next() >> 8, 0);
-		made->common = false;
+	if (random_one_in(8)) {
+		put_random_geneve(made);
 	} else {
 		put_udp(packet, (uint16_t)random_next(), VXLAN_PORT);
 		put_vxlan(packet, random_next() >> 8);

@@ -9,19 +9,9 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "packet/fast.h"
 #include "random_packet.h"
 
 enum { PACKETS = 3000000 };
-
-/* The fast path with the configuration made anew, as the daemon makes it once. */
-static bool take_fast(const uint8_t *bytes, uint32_t length, const struct mt_tunnels *tunnels,
-	struct mt_facts *facts)
-{
-	struct mt_fast fast = mt_fast_prepare(tunnels);
-
-	return mt_packet_fast(bytes, length, &fast, &fast.hash, facts);
-}
 
 struct tally {
 	uint32_t fast;
@@ -29,25 +19,34 @@ struct tally {
 	uint32_t truncated;
 	uint32_t ingress;
 	uint32_t v6;
+	uint32_t geneve;
+	uint32_t geneve_vxlan;
+	uint32_t outer; /* fast to the inner frame only */
 };
+
+static struct rte_mbuf in_one_segment(const struct packet *packet)
+{
+	return (struct rte_mbuf){.buf_addr = (void *)(uintptr_t)packet->bytes,
+		.data_len = (uint16_t)packet->length,
+		.pkt_len = packet->length};
+}
 
 static void compare(
 	const struct random_packet *made, const struct mt_tunnels *tunnels, struct tally *tally)
 {
 	const struct packet *packet = &made->packet;
-	struct rte_mbuf segment = {.buf_addr = (void *)(uintptr_t)packet->bytes,
-		.data_len = (uint16_t)packet->length,
-		.pkt_len = packet->length};
+	struct rte_mbuf segment = in_one_segment(packet);
 	struct mt_facts fast;
 	struct mt_facts full;
+	enum mt_fast_result result;
 
 	memset(&fast, 0xa5, sizeof(fast)); /* nothing may be left as it was */
 	mt_packet_decapsulate(&segment, tunnels, &full);
 	tally->accepted += full.verdict == MT_VERDICT_ACCEPTED;
-	if (!take_fast(packet->bytes, packet->length, tunnels, &fast)) {
-		assert_false(made->common);
+	result = packet_read_fast(&segment, tunnels, &fast);
+	assert_true(result == MT_FAST_ALL || !made->common);
+	if (result == MT_FAST_NONE)
 		return;
-	}
 	if (!facts_equal(&fast, &full)) {
 		print_error("verdict %s, hash %x and %x, original length %u and %u, flags %x and "
 			    "%x\n",
@@ -60,6 +59,9 @@ static void compare(
 	tally->fast++;
 	tally->truncated += (fast.flags & MT_FLAG_TRUNCATED) != 0;
 	tally->ingress += (fast.flags & MT_FLAG_INGRESS) != 0;
+	tally->geneve += fast.tunnel == MT_TUNNEL_GENEVE;
+	tally->geneve_vxlan += fast.tunnel == MT_TUNNEL_GENEVE_VXLAN;
+	tally->outer += result == MT_FAST_OUTER;
 	tally->v6 += packet->bytes[MT_FAST_INNER + 12] == 0x86;
 }
 
@@ -80,14 +82,19 @@ static void fast_is_full(void **state)
 		compare(&made, &tunnels, &tally);
 	}
 	print_message("%u of %u packets by the fast path (accepted in all: %u; of the fast ones "
-		      "truncated: %u, ingress: %u, IPv6: %u)\n",
-		tally.fast, PACKETS, tally.accepted, tally.truncated, tally.ingress, tally.v6);
+		      "truncated: %u, ingress: %u, IPv6: %u, GENEVE: %u, VXLAN in it: %u, outer "
+		      "only: %u)\n",
+		tally.fast, PACKETS, tally.accepted, tally.truncated, tally.ingress, tally.v6,
+		tally.geneve, tally.geneve_vxlan, tally.outer);
 	/* The test would say nothing if the fast path took little. */
 	assert_true(tally.fast > PACKETS * 3 / 10);
 	assert_true(tally.fast < tally.accepted);
 	assert_true(tally.truncated > PACKETS / 100);
 	assert_true(tally.ingress > PACKETS / 100);
 	assert_true(tally.v6 > PACKETS / 100);
+	assert_true(tally.geneve > PACKETS / 100);
+	assert_true(tally.geneve_vxlan > PACKETS / 100);
+	assert_true(tally.outer > PACKETS / 100);
 }
 
 /* All tunnel ports but the first VXLAN one are the full path's. */
@@ -96,21 +103,23 @@ static void other_ports(void **state)
 	struct mt_tunnels tunnels = default_tunnels();
 	struct mt_facts facts;
 	struct packet packet;
+	struct rte_mbuf frame;
 
 	(void)state;
 	packet_start(&packet);
 	put_outer_vxlan(&packet, 1);
 	put_inner_tcp(&packet, 10);
 	packet_close(&packet);
-	assert_true(take_fast(packet.bytes, packet.length, &tunnels, &facts));
+	frame = in_one_segment(&packet);
+	assert_int_equal(packet_read_fast(&frame, &tunnels, &facts), MT_FAST_ALL);
 	tunnels.vxlan_ports[1] = htons(VXLAN_PORT);
 	tunnels.vxlan_ports[0] = htons(8472);
 	tunnels.vxlan_count = 2;
-	assert_false(take_fast(packet.bytes, packet.length, &tunnels, &facts));
+	assert_int_equal(packet_read_fast(&frame, &tunnels, &facts), MT_FAST_NONE);
 	assert_int_equal(packet_read(&packet, &tunnels).verdict, MT_VERDICT_ACCEPTED);
 	tunnels.vxlan_count = 0;
 	tunnels.vxlan_ports[0] = htons(VXLAN_PORT);
-	assert_false(take_fast(packet.bytes, packet.length, &tunnels, &facts));
+	assert_int_equal(packet_read_fast(&frame, &tunnels, &facts), MT_FAST_NONE);
 	assert_int_equal(packet_read(&packet, &tunnels).verdict, MT_VERDICT_HOST);
 }
 

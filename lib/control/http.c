@@ -16,13 +16,15 @@
 
 #include "control/api.h"
 #include "control/http_listen.h"
+#include "control/http_probe.h"
 #include "control/log.h"
 #include "control/metrics.h"
 #include "control/metrics_read.h"
 #include "control/page.h"
 
 enum {
-	MAX_LISTENERS = 65, /* http.listen and the control socket */
+	/* http.listen, http.probe_listen and the control socket */
+	MAX_LISTENERS = 64 + MT_HTTP_MAX_PROBES + 1,
 	/* For each listener. At the soft limit the oldest connection makes room for a new one, so
 	 * that idle ones can't keep a health check out; the hard limit is the library's. */
 	MAX_CONNECTIONS = 48,
@@ -46,8 +48,8 @@ struct connection {
 /* All but what the server's own thread does is done before it starts or after it ended. */
 struct listener {
 	struct mt_daemon *daemon;
-	struct MHD_Daemon *server;
-	bool control; /* the Unix socket: may change things */
+	struct MHD_Daemon *server; /* NULL: a probe that is closed */
+	bool control;              /* the Unix socket: may change things */
 	struct connection connections[HARD_MAX_CONNECTIONS];
 	struct mt_log_limit told_full;
 };
@@ -56,6 +58,7 @@ struct mt_http {
 	struct mt_control_socket socket;
 	struct listener listeners[MAX_LISTENERS];
 	unsigned count;
+	struct mt_http_probes probes;
 };
 
 /* What a route answers. */
@@ -404,12 +407,11 @@ static void no_log(void *context, const char *format, va_list args)
 	(void)args;
 }
 
-static int start_listener(struct mt_http *http, struct mt_daemon *daemon, int fd, bool control)
+/* Takes over the descriptor. */
+static int start_server(void *context, int fd)
 {
-	struct listener *listener = &http->listeners[http->count];
+	struct listener *listener = context;
 
-	listener->daemon = daemon;
-	listener->control = control;
 	listener->server = MHD_start_daemon(MHD_USE_AUTO_INTERNAL_THREAD, 0, make_room, listener,
 		handle, listener, MHD_OPTION_EXTERNAL_LOGGER, no_log, NULL,
 		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
@@ -417,17 +419,51 @@ static int start_listener(struct mt_http *http, struct mt_daemon *daemon, int fd
 		(unsigned)TIMEOUT_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		(size_t)MEMORY_PER_CONNECTION, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
 		listener, MHD_OPTION_END);
-	if (listener->server == NULL) {
-		close(fd);
-		return -ENOMEM;
+	if (listener->server != NULL)
+		return 0;
+	close(fd);
+	return -ENOMEM;
+}
+
+/* Closes its connections too. */
+static void stop_server(void *context)
+{
+	struct listener *listener = context;
+
+	if (listener->server != NULL)
+		MHD_stop_daemon(listener->server);
+	listener->server = NULL;
+}
+
+static struct listener *add_listener(struct mt_http *http, struct mt_daemon *daemon, bool control)
+{
+	struct listener *listener = &http->listeners[http->count++];
+
+	listener->daemon = daemon;
+	listener->control = control;
+	return listener;
+}
+
+/* The configuration has no more addresses than there are listeners. */
+static int start_tcp(struct mt_http *http, struct mt_daemon *daemon, char *error, size_t error_size)
+{
+	const struct mt_config_http *config = &daemon->config->http;
+	bool early = daemon->pump.count > 0;
+	int rc = 0;
+
+	for (unsigned i = 0; rc >= 0 && i < config->listen_count; i++) {
+		rc = mt_http_listen_tcp("http.listen", config->listen[i], early, error, error_size);
+		if (rc >= 0)
+			rc = start_server(add_listener(http, daemon, false), rc);
 	}
-	http->count++;
-	return 0;
+	for (unsigned i = 0; rc >= 0 && i < config->probe_listen_count; i++)
+		rc = mt_http_probes_add(&http->probes, config->probe_listen[i], early,
+			add_listener(http, daemon, false), error, error_size);
+	return rc < 0 ? rc : mt_http_probes_start(&http->probes);
 }
 
 int mt_http_start(struct mt_daemon *daemon, struct mt_http **result, char *error, size_t error_size)
 {
-	const struct mt_config_http *config = &daemon->config->http;
 	struct mt_http *http = calloc(1, sizeof(*http));
 	int rc;
 
@@ -435,20 +471,19 @@ int mt_http_start(struct mt_daemon *daemon, struct mt_http **result, char *error
 	snprintf(error, error_size, "http: out of memory or descriptors; see ulimit -n");
 	if (http == NULL)
 		return -ENOMEM;
-	snprintf(http->socket.path, sizeof(http->socket.path), "%s", config->control_socket);
+	http->probes.daemon = daemon;
+	http->probes.serve = start_server;
+	http->probes.leave = stop_server;
+	snprintf(http->socket.path, sizeof(http->socket.path), "%s",
+		daemon->config->http.control_socket);
 	rc = mt_http_listen_unix(&http->socket, error, error_size);
 	if (rc < 0) {
 		free(http); /* the socket is someone else's: leave it */
 		return rc;
 	}
-	rc = start_listener(http, daemon, rc, true);
-	for (unsigned i = 0; rc == 0 && i < config->listen_count; i++) {
-		rc = http->count < MAX_LISTENERS ? mt_http_listen_tcp(
-			     config->listen[i], daemon->pump.count > 0, error, error_size)
-						 : -E2BIG;
-		if (rc >= 0)
-			rc = start_listener(http, daemon, rc, false);
-	}
+	rc = start_server(add_listener(http, daemon, true), rc);
+	if (rc == 0)
+		rc = start_tcp(http, daemon, error, error_size);
 	if (rc < 0) {
 		mt_http_stop(http);
 		return rc;
@@ -461,8 +496,9 @@ void mt_http_stop(struct mt_http *http)
 {
 	if (http == NULL)
 		return;
+	mt_http_probes_stop(&http->probes);
 	for (unsigned i = 0; i < http->count; i++)
-		MHD_stop_daemon(http->listeners[i].server);
+		stop_server(&http->listeners[i]);
 	mt_http_remove_unix(&http->socket);
 	free(http);
 }

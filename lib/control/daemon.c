@@ -14,6 +14,7 @@
 
 #include "control/lifecycle.h"
 #include "control/log.h"
+#include "control/monotonic.h"
 #include "packet/frame_info.h"
 
 static const struct mt_output_ops *const output_types[] = {
@@ -299,7 +300,7 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 			mt_daemon_stop(daemon);
 		return rc;
 	}
-	daemon->started = (time_t)(mt_watch_now_ms() / 1000);
+	daemon->started = (time_t)(mt_monotonic_ms() / 1000);
 	mt_watch_look(daemon);
 	atomic_store(&daemon->state, MT_DAEMON_RUNNING);
 	return 0;

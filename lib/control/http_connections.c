@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "control/watch.h"
+#include "control/monotonic.h"
 
 enum {
 	/* At this soft limit the oldest connection makes room for a new one. */
@@ -91,7 +91,7 @@ enum MHD_Result mt_http_connections_accept(
 	struct in6_addr from = address_of(address);
 
 	(void)length;
-	close_late(connections, mt_watch_now_ms());
+	close_late(connections, mt_monotonic_ms());
 	if (!connections->local && count_open(connections, &from) >= MAX_PER_ADDRESS)
 		close_oldest(connections, &from);
 	if (count_open(connections, NULL) >= MAX_CONNECTIONS) {
@@ -118,7 +118,7 @@ static void begin_connection(struct mt_http_connections *connections,
 		*c = (struct mt_http_connection){
 			.used = true,
 			.fd = fd->connect_fd,
-			.began_ms = mt_watch_now_ms(),
+			.began_ms = mt_monotonic_ms(),
 			.address = address_of(address != NULL ? address->client_addr : NULL),
 		};
 		*socket_context = c;

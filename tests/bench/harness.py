@@ -158,16 +158,21 @@ class Subject:
         raise NotImplementedError
 
     @staticmethod
-    def windows(seconds, look):
-        """look() returns (packets, CPU-seconds), both ever growing."""
+    def windows(seconds, look, rate=lambda before, now: (now[0] - before[0]) / (now[1] - before[1])):
+        """look() returns (packets, CPU-seconds, ...), ever growing; rate() is of two such looks.
+        A window is longer where the threads are kept off their CPUs."""
         rates = []
         time.sleep(0.3)  # a warm-up is a length of time
         before = look()
-        for _ in range(WINDOWS):
+        limit = time.monotonic() + 60 + seconds
+        while len(rates) < WINDOWS:
             time.sleep(seconds / WINDOWS)
             now = look()
-            rates.append((now[0] - before[0]) / (now[1] - before[1]))
-            before = now
+            if now[1] - before[1] >= seconds / WINDOWS / 4:
+                rates.append(rate(before, now))
+                before = now
+            elif time.monotonic() > limit:
+                sys.exit("other programs leave no CPU to the threads that shall be measured")
         return statistics.median(rates)
 
 
@@ -202,6 +207,9 @@ class Mirrortapd(Subject):
             rate = self.rate(process, seconds)
             final = json.loads(process.end(signal.SIGTERM))
         assert final["balanced"], final
+        lost = final["drops"].get("queue_full", 0) / final["received"]
+        if lost > 0.01:
+            self.bench.remark(f"{self.name}: {lost:.0%} were dropped as queue_full")
         return rate
 
     def rate(self, process, seconds):
@@ -212,6 +220,47 @@ class Mirrortapd(Subject):
             return self.ledger()["received"], cpu
 
         return self.windows(seconds, look)
+
+
+class Mirrortapds(Mirrortapd):
+    """The daemon with several workers that all receive and all own a queue."""
+
+    def __init__(self, bench, capture, name, *, workers, **arguments):
+        # The first CPU has the lcore that controls as well, which mostly sleeps.
+        lcores = ",".join(f"{lcore}@{lcore - 1}" for lcore in workers)
+        super().__init__(bench, capture, name, lcores=f"0@0,{lcores}", workers=workers, **arguments)
+
+
+class Split(Mirrortapds):
+    """One worker receives, the other one owns the queue: the rate is one over what a packet costs
+    both. The owner has time left: only its loops that had packets count. Where others take its CPU
+    away, these seem longer than they are, and packets find the queue full: this one needs a quiet
+    machine."""
+
+    def __init__(self, bench, capture, name, **arguments):
+        super().__init__(bench, capture, name, workers=(1, 2), **arguments,
+                         dataplane='queues: 1, receive_lcores: "1", queue_lcores: "2"')
+
+    def owner_cycles(self):
+        metrics = ask(self.socket, "/metrics")
+        return [float(re.search(
+            rf'^mirrortap_worker_{kind}_cycles_total{{lcore="2"}} (\S+)', metrics, re.MULTILINE)[1])
+            for kind in ("busy", "idle")]
+
+    def rate(self, process, seconds):
+        threads = threads_of(process.pid, self.workers)
+
+        def look():
+            cpu = cpu_seconds_now(process.pid, threads)
+            ledger = self.ledger()
+            return ledger["received"], cpu[0], cpu[1], ledger["accepted"], *self.owner_cycles()
+
+        def rate(before, now):
+            received, receiver, owner, accepted, busy, idle = (
+                b - a for a, b in zip(before, now))
+            return 1 / (receiver / received + owner * busy / (busy + idle) / max(accepted, 1))
+
+        return self.windows(seconds, look, rate)
 
 
 class Testpmd(Subject):
@@ -273,6 +322,7 @@ class Bench:
         self.machine = machine()
         self.rows = []
         self.skipped = []
+        self.remarks = []
         self.captures = {}
 
     def capture(self, *, inner=64, flows=1024, frames=2048, vnis=1, shape="vxlan-ipv4"):
@@ -291,6 +341,11 @@ class Bench:
         self.skipped.append({"what": what, "reason": reason})
         print(f"SKIP: {what}: {reason}", file=sys.stderr, flush=True)
 
+    def remark(self, text):
+        """Something that a reader of the figures should know."""
+        self.remarks.append(text)
+        print(f"  NOTE: {text}", file=sys.stderr, flush=True)
+
     def cycles(self, rate):
         return self.machine["tsc_hz"] / rate
 
@@ -308,6 +363,7 @@ class Bench:
                 **labels, "subject": name,
                 "mpps": spread([value / 1e6 for value in values]),
                 "cycles": spread([self.cycles(value) for value in values]),
+                "against": list(references),
                 "ratios": {other: spread([a / b for a, b in zip(values, rates[other])])
                            for other in references if other != name},
             })
@@ -328,6 +384,8 @@ class Bench:
               f"{m['linux']}, DPDK {m['dpdk']}; {self.options.rounds} rounds; commit {m['commit']}")
         for table in tables(self.rows):
             print(f"\n{table}")
+        for remark in self.remarks:
+            print(f"\nnote: {remark}")
         for skip in self.skipped:
             print(f"\nskipped: {skip['what']}: {skip['reason']}")
 
@@ -340,6 +398,7 @@ class Bench:
                 "command": f"tests/bench/run.sh {self.name} --rounds {self.options.rounds}"
                            f" --seconds {self.options.seconds:g}",
                 "machine": self.machine, "rows": self.rows, "skipped": self.skipped,
+                "remarks": self.remarks,
             }, out, indent=1)
             out.write("\n")
 
@@ -368,18 +427,17 @@ def cells(row, columns):
 
 
 def columns_of(row):
-    labels = [key for key in row if key not in FIGURES and key != "ratios"]
-    return labels + [key for key in FIGURES if key in row]
+    labels = [key for key in row if key not in FIGURES and key not in ("ratios", "against")]
+    return (*labels, *(key for key in FIGURES if key in row),
+            *(f"of {other}" for other in row.get("against", ())))
 
 
 def tables(rows):
-    """Markdown; rows with the same labels share a table."""
-    shapes = {}
+    """Markdown; rows with the same columns share a table."""
+    groups = {}
     for row in rows:
-        shapes.setdefault(tuple(columns_of(row)), []).append(row)
-    for columns, members in shapes.items():
-        others = dict.fromkeys(other for row in members for other in row.get("ratios", {}))
-        columns = [*columns, *(f"of {other}" for other in others)]
+        groups.setdefault(columns_of(row), []).append(row)
+    for columns, members in groups.items():
         heads = [FIGURES[c][0] if c in FIGURES else c.replace("_", " ") for c in columns]
         lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
         lines += ["| " + " | ".join(cells(row, columns)) + " |" for row in members]

@@ -3,7 +3,7 @@
 # Benchmarks. Never part of pass or fail: machines differ, and so do their moods.
 set -eu
 . "$(dirname "$0")/../lib/lab.sh"
-BENCHES=(hotpath micro)
+BENCHES=(hotpath micro sets cores kernel)
 
 usage() {
     cat <<EOF
@@ -11,6 +11,19 @@ Usage: sudo tests/bench/run.sh [NAME|all] [--rounds N] [--seconds S] [--json DIR
     NAME is one of: ${BENCHES[*]} (default: hotpath)
     --json DIR  writes DIR/NAME.json too; tests/bench/plot.py DIR makes the pictures of docs/ of it
 EOF
+}
+
+# A veth from g0 to g1, and the kernel's way to take mirror traffic behind it, on CPU 1. Addresses
+# are those of the captures.
+kernel_lab() {
+    lab_namespace "$LAB_WEB"
+    lab_namespace "$LAB_TARGET"
+    lab_veth "$LAB_WEB" g0 02:00:0a:4d:03:01 "$LAB_TARGET" g1 06:00:00:00:00:ff 9500
+    ip -n "$LAB_TARGET" address add 172.31.0.20/24 dev g1
+    ip -n "$LAB_TARGET" link add vxlan0 type vxlan id 4321 dev g1 dstport 4789
+    ip -n "$LAB_TARGET" link set vxlan0 up
+    ip netns exec "$LAB_TARGET" sh -c 'echo 2 >/sys/class/net/g1/queues/rx-0/rps_cpus'
+    export MT_BENCH_SENDER=$LAB_WEB MT_BENCH_TARGET=$LAB_TARGET
 }
 
 names=(hotpath)
@@ -31,6 +44,7 @@ hugepages=512
 [[ " ${names[*]} " != *" sets "* ]] || hugepages=3072 # a million frames, preloaded
 lab_begin bench
 lab_hugepages_up "$hugepages"
+[[ " ${names[*]} " != *" kernel "* ]] || kernel_lab
 for name in "${names[@]}"; do
     "$LAB_PYTHON" "$LAB_ROOT/tests/bench/$name.py" --build "$LAB_BUILD" --work "$LAB_TMP" "$@"
 done

@@ -275,6 +275,7 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 	daemon->snapshot.queues = plan->queues;
 	mt_config_tunnels(config, &daemon->snapshot.tunnels);
 	daemon->snapshot.fast = mt_fast_prepare(&daemon->snapshot.tunnels);
+	daemon->snapshot.idle = config->dataplane.idle;
 	daemon->snapshot.plain_hash = config->dataplane.hash.fields == MT_HASH_5_TUPLE
 		&& !config->dataplane.hash.include_vni;
 	rc = mt_eal_start(config, plan, &daemon->eal, error, error_size);

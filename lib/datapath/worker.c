@@ -153,6 +153,7 @@ int mt_worker_run(void *arg)
 	uint64_t begin;
 
 	mt_clock_set(&worker->clock);
+	mt_idle_init(&worker->idle, worker->snapshot->idle);
 	rte_rcu_qsbr_thread_register(datapath->readers, worker->index);
 	rte_rcu_qsbr_thread_online(datapath->readers, worker->index);
 	begin = rte_rdtsc();
@@ -170,6 +171,7 @@ int mt_worker_run(void *arg)
 		if (unlikely(++loops % HOUSEKEEPING_LOOPS == 0))
 			mt_clock_set(&worker->clock);
 		atomic_store_explicit(&worker->heartbeat, loops, memory_order_relaxed);
+		mt_idle_after(&worker->idle, packets);
 		begin = count_load(worker, begin, packets);
 	}
 	rte_rcu_qsbr_thread_offline(datapath->readers, worker->index);

@@ -12,6 +12,7 @@
 #include "datapath/batch.h"
 #include "datapath/clock.h"
 #include "datapath/counters.h"
+#include "datapath/idle.h"
 #include "datapath/snapshot.h"
 
 enum {
@@ -97,6 +98,7 @@ struct mt_worker {
 
 	/* The worker's own. */
 	struct mt_clock clock __rte_cache_aligned;
+	struct mt_idle idle;
 	uint16_t spread_counts[MT_DATAPATH_MAX_QUEUES];
 	struct rte_mbuf *spread[MT_DATAPATH_MAX_QUEUES][MT_BURST];
 } __rte_cache_aligned;

@@ -146,7 +146,7 @@ static const struct {
 	 "  lcores: \"0-1\"\n"
 	 "  lcore: \"1\"\n" PORTS,
 		":3: dataplane.lcore: unknown key; allowed here: lcores, receive_lcores, "
-		"queue_lcores, queues, queue_length, hash, eal"},
+		"queue_lcores, queues, queue_length, idle, hash, eal"},
 	{BASE "outputs:\n"
 	      "  - {name: a, type: ring}\n"
 	      "  - name: b\n"
@@ -610,6 +610,7 @@ static void fills_defaults(void **state)
 	(void)state;
 	assert_int_equal(config->dataplane.queues, 1);
 	assert_int_equal(config->dataplane.queue_length, 4096);
+	assert_int_equal(config->dataplane.idle, MT_IDLE_POLL);
 	assert_int_equal(config->dataplane.hash.fields, MT_HASH_5_TUPLE);
 	assert_false(config->dataplane.hash.include_vni);
 	assert_null(config->dataplane.receive_lcores);
@@ -643,6 +644,7 @@ static void reads_every_key(void **state)
 		"  queue_lcores: 2-3\n"
 		"  queues: 2\n"
 		"  queue_length: 1024\n"
+		"  idle: sleep\n"
 		"  hash: {fields: 2-tuple, include_vni: true}\n"
 		"  eal: [--no-huge, --no-pci]\n"
 		"ports:\n"
@@ -664,6 +666,7 @@ static void reads_every_key(void **state)
 	assert_string_equal(config->dataplane.queue_lcores, "2-3");
 	assert_int_equal(config->dataplane.queues, 2);
 	assert_int_equal(config->dataplane.queue_length, 1024);
+	assert_int_equal(config->dataplane.idle, MT_IDLE_SLEEP);
 	assert_int_equal(config->dataplane.hash.fields, MT_HASH_2_TUPLE);
 	assert_true(config->dataplane.hash.include_vni);
 	assert_int_equal(config->dataplane.eal_count, 2);

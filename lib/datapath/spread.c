@@ -19,6 +19,7 @@ static void hand_over(
 		 * queued; the ledger acquires it. */
 		__atomic_store_n(&worker->full.full[queue],
 			worker->full.full[queue] + count - taken, __ATOMIC_RELEASE);
+		mt_sessions_lose(&worker->sessions, &frames[taken], count - taken);
 		rte_pktmbuf_free_bulk(&frames[taken], count - taken);
 	}
 }

@@ -25,7 +25,8 @@ static inline uint32_t find(struct mt_sessions *sessions, uint32_t vni)
 	uint32_t bucket = hash >> 22;
 	uint64_t *first_ns;
 
-	static_assert(MT_SESSION_BUCKETS == 1u << (32 - 22), "the hash's upper bits are the bucket");
+	static_assert(
+		MT_SESSION_BUCKETS == 1u << (32 - 22), "the hash's upper bits are the bucket");
 	for (unsigned choice = 0; choice < MT_SESSION_CHOICES; choice++) {
 		const uint32_t *keys = sessions->keys[bucket];
 

@@ -74,7 +74,7 @@ void mt_sessions_lose(struct mt_sessions *sessions, struct rte_mbuf **frames, ui
  * be gone. */
 void mt_sessions_count(struct mt_sessions *sessions, const struct mt_batch *batch);
 
-/* Reads one entry, 0 <= `entry` < MT_SESSION_ENTRIES; any thread. Returns false if it is free. `vni`
- * is not set for MT_SESSION_OTHER, which always is there. */
+/* Reads one entry, 0 <= `entry` < MT_SESSION_ENTRIES; any thread. Returns false if it is free.
+ * `vni` is not set for MT_SESSION_OTHER, which always is there. */
 bool mt_sessions_read(const struct mt_sessions *sessions, uint32_t entry, uint32_t *vni,
 	struct mt_session_counts *counts);

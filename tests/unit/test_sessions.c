@@ -8,17 +8,12 @@
 
 #include <cmocka.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/sessions.h"
-#include "datapath/worker.h"
+#include "build_frames.h"
 #include "packet/frame_info.h"
-
-enum {
-	VNIS = 1 << 24,
-	SECOND = 1000000000,
-};
 
 /* --- a worker's table, and batches for it --- */
 
@@ -28,51 +23,6 @@ static struct mt_sessions *make_table(void)
 
 	assert_non_null(table);
 	return memset(table, 0, sizeof(struct mt_sessions));
-}
-
-/* Frames of a batch: what the table reads of an mbuf. */
-struct frames {
-	struct rte_mbuf mbufs[MT_BURST];
-	struct mt_batch batch;
-};
-
-static void add_frame(struct frames *frames, uint32_t vni, uint8_t flags, uint32_t length)
-{
-	struct rte_mbuf *frame = &frames->mbufs[frames->batch.count];
-
-	frame->pkt_len = length;
-	mt_frame_info(frame)->vni_flags = vni << 8 | flags;
-	frames->batch.frames[frames->batch.count++] = frame;
-}
-
-static void start(struct frames *frames, uint64_t time_ns)
-{
-	memset(frames, 0, sizeof(*frames));
-	frames->batch.time_ns = time_ns;
-}
-
-static void count_frames(struct mt_sessions *table, struct frames *frames)
-{
-	if (frames->batch.count > 0)
-		mt_sessions_gather(table, &frames->batch);
-	mt_sessions_count(table, &frames->batch);
-}
-
-/* `packets` frames of each VNI, all VNIs in turn. */
-static void count_vnis(struct mt_sessions *table, const uint32_t *vnis, uint32_t count,
-	uint32_t packets, uint64_t time_ns)
-{
-	struct frames frames;
-
-	start(&frames, time_ns);
-	for (uint64_t n = 0; n < (uint64_t)packets * count; n++) {
-		add_frame(&frames, vnis[n % count], 0, 100);
-		if (frames.batch.count == MT_BURST) {
-			count_frames(table, &frames);
-			start(&frames, time_ns);
-		}
-	}
-	count_frames(table, &frames);
 }
 
 static struct mt_session_counts counts_of(const struct mt_sessions *table, uint32_t wanted)
@@ -123,22 +73,6 @@ static uint32_t check_table(const struct mt_sessions *table, uint64_t packets)
 	return entries;
 }
 
-/* Different VNIs in an order without order. An odd factor permutes the numbers below a power of
- * two. */
-static uint32_t *make_vnis(uint32_t count, uint32_t seed)
-{
-	uint32_t *vnis = malloc(count * sizeof(*vnis));
-
-	assert_non_null(vnis);
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t x = (i + seed) * 0x5bd1e995u % VNIS;
-
-		x ^= x >> 11;
-		vnis[i] = x * 0xc2b2ae35u % VNIS;
-	}
-	return vnis;
-}
-
 /* --- one table --- */
 
 static void one_session(void **state)
@@ -148,7 +82,7 @@ static void one_session(void **state)
 	struct frames frames;
 
 	(void)state;
-	start(&frames, 7 * (uint64_t)SECOND);
+	start_frames(&frames, 7 * (uint64_t)SECOND);
 	for (unsigned i = 0; i < 5; i++)
 		add_frame(&frames, 4321, i < 2 ? MT_FLAG_TRUNCATED | MT_FLAG_EGRESS : 0, 60 + i);
 	count_frames(table, &frames);
@@ -173,7 +107,7 @@ static void mixed_batch(void **state)
 	struct frames frames;
 
 	(void)state;
-	start(&frames, SECOND);
+	start_frames(&frames, SECOND);
 	for (unsigned i = 0; i < RTE_DIM(vnis); i++)
 		add_frame(&frames, vnis[i], i == 3 ? MT_FLAG_TRUNCATED : 0, 100 + i);
 	count_frames(table, &frames);
@@ -194,7 +128,7 @@ static void lost_to_a_full_queue(void **state)
 	struct frames frames;
 
 	(void)state;
-	start(&frames, SECOND);
+	start_frames(&frames, SECOND);
 	for (unsigned i = 0; i < 6; i++)
 		add_frame(&frames, i % 2, MT_FLAG_TRUNCATED, 100 + i);
 	mt_sessions_gather(table, &frames.batch);
@@ -209,7 +143,7 @@ static void lost_to_a_full_queue(void **state)
 	assert_int_equal(counts_of(table, 1).truncated, 2);
 	assert_int_equal(counts_of(table, 1).drops, 1);
 	/* All of one session, all lost. */
-	start(&frames, SECOND);
+	start_frames(&frames, SECOND);
 	add_frame(&frames, 0, 0, 100);
 	mt_sessions_gather(table, &frames.batch);
 	mt_sessions_lose(table, frames.batch.frames, 1);
@@ -227,10 +161,10 @@ static void dropped_with_a_vni(void **state)
 	struct frames frames;
 
 	(void)state;
-	start(&frames, SECOND);
+	start_frames(&frames, SECOND);
 	add_frame(&frames, 1, 0, 100);
 	count_frames(table, &frames);
-	start(&frames, 2 * (uint64_t)SECOND);
+	start_frames(&frames, 2 * (uint64_t)SECOND);
 	add_frame(&frames, 2, 0, 100);
 	for (uint32_t vni = 1; vni <= 3; vni++)
 		mt_batch_drop_of_session(
@@ -244,7 +178,7 @@ static void dropped_with_a_vni(void **state)
 		assert_int_equal(counts_of(table, vni).last_ns, 2 * (uint64_t)SECOND);
 	}
 	/* A batch of nothing but drops. */
-	start(&frames, 3 * (uint64_t)SECOND);
+	start_frames(&frames, 3 * (uint64_t)SECOND);
 	mt_batch_drop_of_session(&frames.batch, &short_frame, MT_VERDICT_NO_HEADROOM, 1);
 	count_frames(table, &frames);
 	assert_int_equal(counts_of(table, 1).packets, 1);
@@ -349,7 +283,7 @@ static void *write_batches(void *opaque)
 	for (uint32_t n = 1; n <= 60000; n++) {
 		uint32_t known = 1 + (uint64_t)n * (race->count - 1) / 60000;
 
-		start(&frames, n);
+		start_frames(&frames, n);
 		while (frames.batch.count < MT_BURST) {
 			uint32_t vni = race->vnis[next++ % known];
 
@@ -412,132 +346,6 @@ static void reader_beside_the_worker(void **state)
 	free(vnis);
 }
 
-/* --- all workers --- */
-
-static struct mt_datapath *make_workers(uint16_t count)
-{
-	struct mt_datapath *datapath = calloc(1, sizeof(*datapath));
-
-	assert_non_null(datapath);
-	for (uint16_t w = 0; w < count; w++) {
-		void *worker = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(struct mt_worker));
-
-		assert_non_null(worker);
-		datapath->workers[w] = memset(worker, 0, sizeof(struct mt_worker));
-		datapath->workers_count++;
-	}
-	return datapath;
-}
-
-static void free_workers(struct mt_datapath *datapath)
-{
-	for (uint16_t w = 0; w < datapath->workers_count; w++)
-		free(datapath->workers[w]);
-	free(datapath);
-}
-
-static uint64_t packets_of(const struct mt_session_list *list)
-{
-	uint64_t sum = list->other.packets;
-
-	for (uint32_t s = 0; s < list->count; s++)
-		sum += list->sessions[s].counts.packets;
-	return sum;
-}
-
-static void merged_over_workers(void **state)
-{
-	static const uint32_t a[] = {1, 2, 3}, b[] = {3, 4};
-	struct mt_datapath *datapath = make_workers(3); /* the third has nothing */
-	struct mt_session_list list;
-
-	(void)state;
-	assert_int_equal(mt_sessions_list(datapath, MT_SESSIONS_BY_PACKETS, &list), 0);
-	assert_int_equal(list.count + list.seen + list.other.packets, 0);
-	mt_sessions_free(&list);
-	count_vnis(&datapath->workers[0]->sessions, a, 3, 10, 5 * (uint64_t)SECOND);
-	count_vnis(&datapath->workers[1]->sessions, b, 2, 7, 4 * (uint64_t)SECOND);
-	assert_int_equal(mt_sessions_list(datapath, MT_SESSIONS_BY_PACKETS, &list), 0);
-	assert_int_equal(list.count, 4);
-	assert_int_equal(list.seen, 4);
-	assert_int_equal(packets_of(&list), 44);
-	assert_int_equal(list.sessions[0].vni, 3);
-	assert_int_equal(list.sessions[0].counts.packets, 17);
-	assert_int_equal(list.sessions[0].counts.bytes, 1700);
-	assert_int_equal(list.sessions[0].counts.first_ns, 4 * (uint64_t)SECOND);
-	assert_int_equal(list.sessions[0].counts.last_ns, 5 * (uint64_t)SECOND);
-	assert_int_equal(list.sessions[1].vni, 1);
-	assert_int_equal(list.sessions[2].vni, 2);
-	assert_int_equal(list.sessions[3].vni, 4);
-	mt_sessions_free(&list);
-	assert_int_equal(mt_sessions_list(datapath, MT_SESSIONS_BY_AGE, &list), 0);
-	assert_int_equal(list.sessions[0].vni, 3);
-	assert_int_equal(list.sessions[1].vni, 4);
-	mt_sessions_free(&list);
-	free_workers(datapath);
-}
-
-/* The busiest of more than a list takes; summed up, nothing is missing. */
-static void more_than_a_list(void **state)
-{
-	enum { SESSIONS = 3 * MT_SESSION_CAPACITY };
-	struct mt_datapath *datapath = make_workers(2);
-	uint32_t *vnis = make_vnis(SESSIONS, 9);
-	struct mt_session_list list;
-
-	(void)state;
-	count_vnis(&datapath->workers[0]->sessions, vnis, SESSIONS, 1, SECOND);
-	count_vnis(&datapath->workers[1]->sessions, vnis, 3000, 1, SECOND);
-	count_vnis(&datapath->workers[1]->sessions, vnis + 2500, 1, 500, SECOND);
-	assert_int_equal(mt_sessions_list(datapath, MT_SESSIONS_BY_PACKETS, &list), 0);
-	assert_int_equal(list.count, MT_SESSIONS_LISTED);
-	assert_in_range(list.seen, MT_SESSION_CAPACITY * 9 / 10, MT_SESSION_CAPACITY);
-	assert_int_equal(list.sessions[0].vni, vnis[2500]);
-	assert_int_equal(list.sessions[0].counts.packets, 502);
-	for (uint32_t s = 1; s < list.count; s++)
-		assert_true(list.sessions[s - 1].counts.packets >= list.sessions[s].counts.packets);
-	assert_int_equal(packets_of(&list), SESSIONS + 3000 + 500);
-	assert_int_equal(list.full.packets, SESSIONS - list.seen);
-	assert_true(list.other.packets > list.full.packets);
-	mt_sessions_free(&list);
-	free(vnis);
-	free_workers(datapath);
-}
-
-/* By age, who is listed stays listed, and neither that one's counters nor the others' go back. */
-static void by_age_nothing_goes_back(void **state)
-{
-	enum { STEP = 300, STEPS = 20 };
-	struct mt_datapath *datapath = make_workers(2);
-	uint32_t *vnis = make_vnis(STEP * STEPS, 4);
-	struct mt_session_list before = {0};
-
-	(void)state;
-	for (uint32_t step = 1; step <= STEPS; step++) {
-		struct mt_session_list list;
-
-		/* The newest have by far the most packets. */
-		count_vnis(&datapath->workers[step % 2]->sessions, vnis, STEP * step, step * 3,
-			step * (uint64_t)SECOND);
-		count_vnis(&datapath->workers[(step + 1) % 2]->sessions, vnis, STEP * step, 1,
-			step * (uint64_t)SECOND + 1);
-		assert_int_equal(mt_sessions_list(datapath, MT_SESSIONS_BY_AGE, &list), 0);
-		assert_int_equal(list.seen, STEP * step);
-		for (uint32_t s = 0; s < before.count && before.count == MT_SESSIONS_LISTED; s++) {
-			assert_int_equal(list.sessions[s].vni, before.sessions[s].vni);
-			assert_true(list.sessions[s].counts.packets
-				> before.sessions[s].counts.packets);
-		}
-		assert_true(list.other.packets >= before.other.packets);
-		mt_sessions_free(&before);
-		before = list;
-	}
-	assert_true(before.other.packets > 0);
-	mt_sessions_free(&before);
-	free(vnis);
-	free_workers(datapath);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -549,9 +357,6 @@ int main(void)
 		cmocka_unit_test(table_full),
 		cmocka_unit_test(colliding_vnis),
 		cmocka_unit_test(reader_beside_the_worker),
-		cmocka_unit_test(merged_over_workers),
-		cmocka_unit_test(more_than_a_list),
-		cmocka_unit_test(by_age_nothing_goes_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,56 +6,58 @@
 #include "output/commit.h"
 #include "packet/frame_info.h"
 
-static uint32_t add(struct mt_sessions *sessions, uint32_t bucket, unsigned way, uint32_t key)
+static uint32_t add(struct mt_sessions *sessions, uint32_t entry, uint32_t vni)
 {
-	uint32_t entry = bucket * MT_SESSION_WAYS + way;
-
 	mt_count(&sessions->entries[entry].counts.first_ns, sessions->time_ns);
-	__atomic_store_n(&sessions->keys[bucket][way], key, __ATOMIC_RELEASE);
+	__atomic_store_n(&sessions->keys[entry], vni + 1, __ATOMIC_RELEASE);
 	return entry;
 }
 
-/* The entry of a VNI, a new one if need be. Fibonacci hashing keeps VNIs in a row apart; buckets
- * further on are taken only when those before are full, so a free key ends the search. */
-static inline uint32_t find(struct mt_sessions *sessions, uint32_t vni)
+/* Where a VNI's search begins: a bucket, and the place in it that the VNI takes if it is free. So
+ * few of some thousand sessions are elsewhere that the look-up is one comparison, well predicted.
+ * Fibonacci hashing keeps VNIs in a row apart. */
+static inline uint32_t home_of(uint32_t vni)
 {
-	const uint32_t key = vni + 1;
-	const uint32_t hash = vni * 0x9e3779b1u;
-	const uint32_t step = (hash >> 11) | 1;
-	uint32_t bucket = hash >> 22;
-	uint64_t *first_ns;
+	static_assert(MT_SESSION_CAPACITY == 1u << (32 - 18), "the hash's upper bits are a place");
+	return (vni * 0x9e3779b1u) >> 18;
+}
 
-	static_assert(
-		MT_SESSION_BUCKETS == 1u << (32 - 22), "the hash's upper bits are the bucket");
+/* A VNI that is not at home: it is in the same bucket, or further on, or nowhere. Other buckets are
+ * taken only when those before are full, so a free key ends the search. */
+static __rte_noinline uint32_t find_further(struct mt_sessions *sessions, uint32_t vni)
+{
+	const uint32_t home = home_of(vni);
+	const uint32_t step = (vni * 0x85ebca6bu) >> 16 | 1;
+	uint64_t *first_ns = &sessions->entries[MT_SESSION_OTHER].counts.first_ns;
+	uint32_t bucket = home / MT_SESSION_WAYS;
+
 	for (unsigned choice = 0; choice < MT_SESSION_CHOICES; choice++) {
-		const uint32_t *keys = sessions->keys[bucket];
+		const uint32_t *keys = &sessions->keys[bucket * MT_SESSION_WAYS];
+		uint32_t unused = MT_SESSION_WAYS;
 
-		for (unsigned way = 0; way < MT_SESSION_WAYS; way++) {
-			if (likely(keys[way] == key))
+		for (uint32_t i = 0; i < MT_SESSION_WAYS; i++) {
+			uint32_t way = (home - i) % MT_SESSION_WAYS;
+
+			if (keys[way] == vni + 1)
 				return bucket * MT_SESSION_WAYS + way;
-			if (keys[way] == 0)
-				return add(sessions, bucket, way, key);
+			if (keys[way] == 0 && unused == MT_SESSION_WAYS)
+				unused = way;
 		}
+		if (unused < MT_SESSION_WAYS)
+			return add(sessions, bucket * MT_SESSION_WAYS + unused, vni);
 		bucket = (bucket + step) % MT_SESSION_BUCKETS;
 	}
-	first_ns = &sessions->entries[MT_SESSION_OTHER].counts.first_ns;
-	if (unlikely(*first_ns == 0))
+	if (*first_ns == 0)
 		mt_count(first_ns, sessions->time_ns);
 	return MT_SESSION_OTHER;
 }
 
-/* The entry's part of this batch. `place` may be left from an earlier batch: then it leads to
- * another entry's part, or to none. */
-static inline struct mt_session_part *part_of(struct mt_sessions *sessions, uint32_t entry)
+/* The entry of a VNI, a new one if need be. */
+static inline uint32_t find(struct mt_sessions *sessions, uint32_t vni)
 {
-	uint32_t place = sessions->entries[entry].place;
+	const uint32_t home = home_of(vni);
 
-	if (place < sessions->parts_count && sessions->parts[place].entry == entry)
-		return &sessions->parts[place];
-	place = sessions->parts_count++;
-	sessions->entries[entry].place = place;
-	sessions->parts[place] = (struct mt_session_part){.entry = entry};
-	return &sessions->parts[place];
+	return likely(sessions->keys[home] == vni + 1) ? home : find_further(sessions, vni);
 }
 
 static inline uint32_t vni_flags_of(struct rte_mbuf *frame)
@@ -68,29 +70,26 @@ static inline uint32_t is_truncated(uint32_t vni_flags)
 	return (vni_flags & MT_FLAG_TRUNCATED) != 0;
 }
 
-/* Several sessions in one batch: a look-up for each run of frames. */
+/* Several sessions in one batch: a part for each frame. Runs are not looked for: where sessions
+ * change at random, a wrong guess costs more than a look-up. */
 static __rte_noinline void gather_mixed(struct mt_sessions *sessions, const struct mt_batch *batch)
 {
-	struct mt_session_part *part = NULL;
-	uint32_t last = 0;
-
 	for (uint16_t i = 0; i < batch->count; i++) {
 		uint32_t vni_flags = vni_flags_of(batch->frames[i]);
 
-		if (part == NULL || vni_flags >> 8 != last) {
-			last = vni_flags >> 8;
-			part = part_of(sessions, find(sessions, last));
-		}
-		part->packets++;
-		part->bytes += batch->frames[i]->pkt_len;
-		part->truncated += is_truncated(vni_flags);
+		sessions->parts[i] = (struct mt_session_part){
+			.entry = find(sessions, vni_flags >> 8),
+			.packets = 1,
+			.truncated = is_truncated(vni_flags),
+			.bytes = batch->frames[i]->pkt_len,
+		};
 	}
+	sessions->parts_count = batch->count;
 }
 
 void mt_sessions_gather(struct mt_sessions *sessions, const struct mt_batch *batch)
 {
 	const uint32_t first = vni_flags_of(batch->frames[0]);
-	struct mt_session_part *part;
 	uint32_t different = 0;
 	uint32_t truncated = 0;
 	uint64_t bytes = 0;
@@ -108,43 +107,72 @@ void mt_sessions_gather(struct mt_sessions *sessions, const struct mt_batch *bat
 		gather_mixed(sessions, batch);
 		return;
 	}
-	part = part_of(sessions, find(sessions, first >> 8));
-	part->packets = batch->count;
-	part->bytes = bytes;
-	part->truncated = truncated;
+	sessions->parts[0] = (struct mt_session_part){
+		.entry = find(sessions, first >> 8),
+		.packets = batch->count,
+		.truncated = truncated,
+		.bytes = bytes,
+	};
+	sessions->parts_count = 1;
+}
+
+/* The part that a frame was added to, or one of its session with a frame just like it. */
+static struct mt_session_part *part_of(
+	struct mt_sessions *sessions, uint32_t entry, uint32_t bytes, uint32_t truncated)
+{
+	struct mt_session_part *part = sessions->parts;
+
+	if (sessions->parts_count == 1)
+		return part;
+	while (part->entry != entry || part->packets == 0 || part->bytes != bytes
+		|| part->truncated != truncated)
+		part++;
+	return part;
 }
 
 void mt_sessions_lose(struct mt_sessions *sessions, struct rte_mbuf **frames, uint16_t count)
 {
 	for (uint16_t i = 0; i < count; i++) {
 		uint32_t vni_flags = vni_flags_of(frames[i]);
-		struct mt_session_part *part = part_of(sessions, find(sessions, vni_flags >> 8));
+		uint32_t truncated = is_truncated(vni_flags);
+		struct mt_session_part *part = part_of(
+			sessions, find(sessions, vni_flags >> 8), frames[i]->pkt_len, truncated);
 
 		part->packets--;
 		part->bytes -= frames[i]->pkt_len;
-		part->truncated -= is_truncated(vni_flags);
+		part->truncated -= truncated;
 		part->drops++;
+	}
+}
+
+static __rte_noinline void count_drops(struct mt_sessions *sessions, const struct mt_batch *batch)
+{
+	sessions->time_ns = batch->time_ns;
+	for (uint16_t d = 0; d < batch->session_drops_count; d++) {
+		uint32_t entry = find(sessions, batch->session_drops[d]);
+		struct mt_session_counts *counts = &sessions->entries[entry].counts;
+
+		mt_count(&counts->drops, 1);
+		__atomic_store_n(&counts->last_ns, batch->time_ns, __ATOMIC_RELAXED);
 	}
 }
 
 void mt_sessions_count(struct mt_sessions *sessions, const struct mt_batch *batch)
 {
-	sessions->time_ns = batch->time_ns;
-	for (uint16_t d = 0; unlikely(d < batch->session_drops_count); d++)
-		part_of(sessions, find(sessions, batch->session_drops[d]))->drops++;
 	for (uint32_t p = 0; p < sessions->parts_count; p++) {
 		const struct mt_session_part *part = &sessions->parts[p];
 		struct mt_session_counts *counts = &sessions->entries[part->entry].counts;
 
 		mt_count(&counts->packets, part->packets);
 		mt_count(&counts->bytes, part->bytes);
-		if (unlikely((part->truncated | part->drops) != 0)) {
-			mt_count(&counts->truncated, part->truncated);
+		mt_count(&counts->truncated, part->truncated);
+		if (unlikely(part->drops != 0))
 			mt_count(&counts->drops, part->drops);
-		}
 		__atomic_store_n(&counts->last_ns, batch->time_ns, __ATOMIC_RELAXED);
 	}
 	sessions->parts_count = 0;
+	if (unlikely(batch->session_drops_count > 0))
+		count_drops(sessions, batch);
 }
 
 bool mt_sessions_read(const struct mt_sessions *sessions, uint32_t entry, uint32_t *vni,
@@ -153,7 +181,7 @@ bool mt_sessions_read(const struct mt_sessions *sessions, uint32_t entry, uint32
 	const struct mt_session_counts *from = &sessions->entries[entry].counts;
 
 	if (entry != MT_SESSION_OTHER) {
-		uint32_t key = __atomic_load_n(&sessions->keys[0][0] + entry, __ATOMIC_ACQUIRE);
+		uint32_t key = __atomic_load_n(&sessions->keys[entry], __ATOMIC_ACQUIRE);
 
 		if (key == 0)
 			return false;

@@ -39,22 +39,21 @@ struct mt_session_counts {
 
 struct mt_session_entry {
 	struct mt_session_counts counts;
-	uint32_t place; /* in `batch`; the worker's own */
 } __rte_cache_aligned;
 static_assert(sizeof(struct mt_session_entry) == 64, "one cache line for each session");
 
-/* One session's part of a batch. */
+/* What a session gets of a batch: all of it, or one of its frames. */
 struct mt_session_part {
-	uint32_t entry;
-	uint32_t packets;
-	uint32_t truncated;
-	uint32_t drops;
 	uint64_t bytes;
+	uint32_t entry;
+	uint16_t packets;
+	uint16_t truncated;
+	uint32_t drops;
 };
 
 struct mt_sessions {
-	/* VNI + 1; 0: free. A bucket fills from its begin. */
-	uint32_t keys[MT_SESSION_BUCKETS][MT_SESSION_WAYS] __rte_cache_aligned;
+	/* VNI + 1; 0: free. In buckets, one after the other. */
+	uint32_t keys[MT_SESSION_CAPACITY] __rte_cache_aligned;
 	struct mt_session_entry entries[MT_SESSION_ENTRIES];
 
 	/* The worker's own: the batch at hand, by session. */

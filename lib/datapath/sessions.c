@@ -74,7 +74,9 @@ static inline uint32_t is_truncated(uint32_t vni_flags)
  * change at random, a wrong guess costs more than a look-up. */
 static __rte_noinline void gather_mixed(struct mt_sessions *sessions, const struct mt_batch *batch)
 {
-	for (uint16_t i = 0; i < batch->count; i++) {
+	const uint16_t count = batch->count;
+
+	for (uint16_t i = 0; i < count; i++) {
 		uint32_t vni_flags = vni_flags_of(batch->frames[i]);
 
 		sessions->parts[i] = (struct mt_session_part){
@@ -84,36 +86,53 @@ static __rte_noinline void gather_mixed(struct mt_sessions *sessions, const stru
 			.bytes = batch->frames[i]->pkt_len,
 		};
 	}
-	sessions->parts_count = batch->count;
+	sessions->parts_count = count;
+}
+
+static uint16_t count_truncated(const struct mt_batch *batch)
+{
+	uint16_t truncated = 0;
+
+	for (uint16_t i = 0; i < batch->count; i++)
+		truncated += is_truncated(vni_flags_of(batch->frames[i]));
+	return truncated;
+}
+
+/* A batch of one session, as most are: found out without a branch for each frame. */
+static inline bool gather_uniform(struct mt_sessions *sessions, const struct mt_batch *batch)
+{
+	const uint16_t count = batch->count;
+	uint32_t some = 0;
+	uint32_t all = UINT32_MAX;
+	uint64_t bytes = 0;
+
+	for (uint16_t i = 0; i < count; i++) {
+		uint32_t vni_flags = vni_flags_of(batch->frames[i]);
+
+		some |= vni_flags;
+		all &= vni_flags;
+		bytes += batch->frames[i]->pkt_len;
+	}
+	if (some >> 8 != all >> 8)
+		return false;
+	sessions->parts[0] = (struct mt_session_part){
+		.entry = find(sessions, all >> 8),
+		.packets = count,
+		.truncated = is_truncated(some) ? count_truncated(batch) : 0,
+		.bytes = bytes,
+	};
+	sessions->parts_count = 1;
+	return true;
 }
 
 void mt_sessions_gather(struct mt_sessions *sessions, const struct mt_batch *batch)
 {
 	const uint32_t first = vni_flags_of(batch->frames[0]);
-	uint32_t different = 0;
-	uint32_t truncated = 0;
-	uint64_t bytes = 0;
+	const uint32_t last = vni_flags_of(batch->frames[batch->count - 1]);
 
 	sessions->time_ns = batch->time_ns;
-	/* Mostly all of one session: found out without a branch for each frame. */
-	for (uint16_t i = 0; i < batch->count; i++) {
-		uint32_t vni_flags = vni_flags_of(batch->frames[i]);
-
-		different |= vni_flags ^ first;
-		truncated += is_truncated(vni_flags);
-		bytes += batch->frames[i]->pkt_len;
-	}
-	if (different >> 8 != 0) {
+	if (first >> 8 != last >> 8 || !gather_uniform(sessions, batch))
 		gather_mixed(sessions, batch);
-		return;
-	}
-	sessions->parts[0] = (struct mt_session_part){
-		.entry = find(sessions, first >> 8),
-		.packets = batch->count,
-		.truncated = truncated,
-		.bytes = bytes,
-	};
-	sessions->parts_count = 1;
 }
 
 /* The part that a frame was added to, or one of its session with a frame just like it. */
@@ -159,7 +178,10 @@ static __rte_noinline void count_drops(struct mt_sessions *sessions, const struc
 
 void mt_sessions_count(struct mt_sessions *sessions, const struct mt_batch *batch)
 {
-	for (uint32_t p = 0; p < sessions->parts_count; p++) {
+	const uint32_t parts = sessions->parts_count;
+	const uint64_t time_ns = batch->time_ns;
+
+	for (uint32_t p = 0; p < parts; p++) {
 		const struct mt_session_part *part = &sessions->parts[p];
 		struct mt_session_counts *counts = &sessions->entries[part->entry].counts;
 
@@ -168,7 +190,7 @@ void mt_sessions_count(struct mt_sessions *sessions, const struct mt_batch *batc
 		mt_count(&counts->truncated, part->truncated);
 		if (unlikely(part->drops != 0))
 			mt_count(&counts->drops, part->drops);
-		__atomic_store_n(&counts->last_ns, batch->time_ns, __ATOMIC_RELAXED);
+		__atomic_store_n(&counts->last_ns, time_ns, __ATOMIC_RELAXED);
 	}
 	sessions->parts_count = 0;
 	if (unlikely(batch->session_drops_count > 0))

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "control/json_list.h"
+
 #define COLUMNS(table, headings) \
 	struct table table = {   \
 		.columns = headings, .columns_count = sizeof(headings) / sizeof(headings[0])}
@@ -30,28 +32,6 @@ static int show(const struct command_context *context, int argc, char **argv, co
 
 /* --- status --- */
 
-/* "0,1", "eth1/0,eth1/1"; "-" for none. */
-static void join(const json_t *list, char *text, size_t size)
-{
-	size_t used = 0;
-	json_t *item;
-	size_t i;
-
-	snprintf(text, size, "-");
-	json_array_foreach ((json_t *)(uintptr_t)list, i, item) {
-		const char *comma = i == 0 ? "" : ",";
-
-		if (json_is_string(item))
-			used += (size_t)snprintf(
-				text + used, size - used, "%s%s", comma, json_string_value(item));
-		else
-			used += (size_t)snprintf(text + used, size - used,
-				"%s%" JSON_INTEGER_FORMAT, comma, json_integer_value(item));
-		if (used >= size)
-			return;
-	}
-}
-
 static void print_workers(const json_t *workers)
 {
 	static const struct column columns[] = {{"worker lcore", true}, {"cpu", true},
@@ -68,9 +48,10 @@ static void print_workers(const json_t *workers)
 		table_member_count(&table, worker, "cpu");
 		table_member_count(&table, worker, "numa_node");
 		table_member_count(&table, worker, "loops");
-		join(json_object_get(worker, "receive_queues"), text, sizeof(text));
+		mt_json_list_text(
+			json_object_get(worker, "receive_queues"), "-", text, sizeof(text));
 		table_text(&table, "%s", text);
-		join(json_object_get(worker, "queues"), text, sizeof(text));
+		mt_json_list_text(json_object_get(worker, "queues"), "-", text, sizeof(text));
 		table_text(&table, "%s", text);
 	}
 	table_end(&table, stdout);

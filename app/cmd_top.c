@@ -9,11 +9,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "commands.h"
 #include "control/client.h"
+#include "control/monotonic.h"
 #include "stop.h"
 
 struct options {
@@ -108,14 +108,6 @@ static int parse(int argc, char **argv, struct options *options)
 
 /* --- samples --- */
 
-static double monotonic_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 static void drop_sample(struct sample *sample)
 {
 	json_decref(sample->status);
@@ -143,7 +135,7 @@ static bool take_sample(
 		{"/api/v1/ledger", &sample->ledger},
 	};
 
-	*sample = (struct sample){.seconds = monotonic_seconds()};
+	*sample = (struct sample){.seconds = mt_monotonic_seconds()};
 	for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		if (mt_client_get(
 			    context->socket_path, parts[i].path, parts[i].document, error, size)
@@ -251,7 +243,7 @@ static bool wait_until(const struct terminal *terminal, double deadline)
 	struct pollfd input = {.fd = terminal->keys ? STDIN_FILENO : -1, .events = POLLIN};
 	double left;
 
-	while (!stop_wanted() && (left = deadline - monotonic_seconds()) > 0) {
+	while (!stop_wanted() && (left = deadline - mt_monotonic_seconds()) > 0) {
 		char key;
 
 		if (poll(&input, 1, (int)(left * 1000) + 1) <= 0)

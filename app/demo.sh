@@ -309,6 +309,7 @@ stay() {
     local ctl="sudo $LAB_BUILD/mirrortap --socket $LAB_TMP/demo.sock"
 
     client_loop 0.5
+    trap 'exit 0' INT # before anyone is told of it
     cat <<EOF
 
 It stays until Ctrl-C, and the client goes on asking. In another terminal, try:
@@ -321,7 +322,6 @@ It stays until Ctrl-C, and the client goes on asking. In another terminal, try:
     $in_target ip link del mirror0                     # and look at: mirrortap outputs
 The configuration is $LAB_TMP/demo.yaml. Ctrl-C here ends everything and cleans up.
 EOF
-    trap 'exit 0' INT
     # shellcheck disable=SC2154 # set by lab_daemon_start
     while lab_running "$LAB_DAEMON_demo"; do
         sleep 0.5

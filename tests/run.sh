@@ -52,10 +52,10 @@ pass() {
     printf 'ok      %s\n' "$2"
 }
 
-# fail NAME LOG: with the end of what it said.
+# fail NAME LOG: with the end of what it said, its last line (the reason) first.
 fail() {
     failed+=("$1")
-    printf 'FAILED  %s\n' "$1"
+    printf 'FAILED  %s: %s\n' "$1" "$(tail -n 1 "$2")"
     tail -n 30 "$2" | sed 's/^/        /'
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "control/sessions.h"
+#include "output/ethdev_life.h"
 #include "version.h"
 
 static json_t *count(uint64_t n)
@@ -187,6 +188,9 @@ static json_t *output_document(struct mt_daemon *daemon, struct mt_output *outpu
 	json_object_set_new(document, "state", json_string(failed ? "error" : "up"));
 	json_object_set_new(document, "errors",
 		count(atomic_load_explicit(&output->errors, memory_order_relaxed)));
+	if (output->life != NULL)
+		json_object_set_new(document, "resets",
+			count(atomic_load_explicit(&output->life->resets, memory_order_relaxed)));
 	json_object_set_new(document, "queues", queues);
 	return document;
 }
@@ -235,7 +239,7 @@ static json_t *port_document(struct mt_daemon *daemon, unsigned index,
 
 	mt_watch_read_port(daemon, index, sample);
 	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, "
-			 "s:o, s:o, s:{s:i, s:i}, s:o, s:o}",
+			 "s:o, s:o, s:o, s:{s:i, s:i}, s:o, s:o}",
 		"name", port->config->name, "device", port->config->device, "driver",
 		port->device.driver, "link", sample->link ? "up" : "down", "started",
 		sample->started, "mac", sample->mac[0] != '\0' ? sample->mac : "-", "mtu",
@@ -244,8 +248,9 @@ static json_t *port_document(struct mt_daemon *daemon, unsigned index,
 		"packets", count(ledger->ports[index].received), "bytes",
 		count(ledger->ports[index].received_bytes), "host",
 		count(ledger->ports[index].host), "imissed", count(sample->imissed), "ierrors",
-		count(sample->ierrors), "rx_nombuf", count(sample->rx_nombuf), "pool", "size",
-		(int)port->pool->size, "in_use", (int)rte_mempool_in_use_count(port->pool),
+		count(sample->ierrors), "rx_nombuf", count(sample->rx_nombuf), "resets",
+		count(atomic_load_explicit(&port->life.resets, memory_order_relaxed)), "pool",
+		"size", (int)port->pool->size, "in_use", (int)rte_mempool_in_use_count(port->pool),
 		"host_interface", host_document(daemon->hosts[index]), "xstats",
 		xstats_document(sample));
 }

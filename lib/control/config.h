@@ -79,6 +79,8 @@ struct mt_config_health {
 struct mt_config_http {
 	char **listen; /* "ADDRESS:PORT", "[V6]:PORT" */
 	unsigned listen_count;
+	char **probe_listen; /* likewise: open only while health is green */
+	unsigned probe_listen_count;
 	char *control_socket;
 };
 

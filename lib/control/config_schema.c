@@ -123,6 +123,8 @@ static const cyaml_schema_value_t output_entry = {
 static const cyaml_schema_field_t http_keys[] = {
 	CYAML_FIELD_SEQUENCE(
 		"listen", OPTIONAL_LIST, struct mt_config_http, listen, &text_entry, 0, MAX_LISTEN),
+	CYAML_FIELD_SEQUENCE("probe_listen", OPTIONAL_LIST, struct mt_config_http, probe_listen,
+		&text_entry, 0, MAX_LISTEN),
 	TEXT("control_socket", OPTIONAL_TEXT, struct mt_config_http, control_socket),
 	CYAML_FIELD_END,
 };
@@ -225,9 +227,11 @@ static const struct rule rules[] = {
 	{.path = "outputs[].length",
 		.help = "a power of two from 64 to 1048576",
 		.range = {64, 1048576, true}},
-	{.path = "http", .help = "a mapping with listen and control_socket"},
+	{.path = "http", .help = "a mapping with listen, probe_listen and control_socket"},
 	{.path = "http.listen", .help = "a list of at most 64 addresses"},
 	{.path = "http.listen[]", .help = "ADDRESS:PORT or [ADDRESS]:PORT"},
+	{.path = "http.probe_listen", .help = "a list of at most 64 addresses"},
+	{.path = "http.probe_listen[]", .help = "ADDRESS:PORT or [ADDRESS]:PORT"},
 	{.path = "http.control_socket", .help = "an absolute path"},
 	{.path = "health", .help = "a mapping with stall_seconds and drain_seconds"},
 	{.path = "health.stall_seconds",

@@ -15,6 +15,7 @@
 
 #include "control/lifecycle.h"
 #include "control/log.h"
+#include "control/monotonic.h"
 #include "packet/frame_info.h"
 
 static const struct mt_output_ops *const output_types[] = {
@@ -33,7 +34,7 @@ static int start_ports(struct mt_daemon *daemon, char *error, size_t error_size)
 		if (rc < 0)
 			return rc;
 		mt_port_check_nodes(&daemon->ports[p], daemon->plan);
-		mt_lifecycle_watch(&daemon->ports[p]);
+		mt_ethdev_watch(&daemon->ports[p].device, &daemon->ports[p].life);
 	}
 	return 0;
 }
@@ -104,6 +105,8 @@ static int start_outputs(struct mt_daemon *daemon, char *error, size_t error_siz
 			.queues = plan->queues,
 			.queue_worker = queue_worker,
 			.queue_node = queue_node,
+			.synchronize = mt_lifecycle_synchronize,
+			.synchronize_context = daemon,
 		};
 		struct mt_output *output =
 			mt_output_create(output_types[config->type], &settings, error, error_size);
@@ -281,6 +284,8 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 	rc = mt_eal_start(config, plan, &daemon->eal, error, error_size);
 	if (rc < 0)
 		return rc;
+	daemon->snapshot.simd = mt_decapsulate_simd_choose(mt_eal_simd_bits(), &daemon->simd_name);
+	mt_log(MT_LOG_INFO, "decapsulation: %s", daemon->simd_name);
 	rte_timer_subsystem_init();
 	rc = mt_frame_info_register();
 	if (rc < 0)
@@ -299,7 +304,7 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 			mt_daemon_stop(daemon);
 		return rc;
 	}
-	daemon->started = (time_t)(mt_watch_now_ms() / 1000);
+	daemon->started = (time_t)(mt_monotonic_ms() / 1000);
 	mt_watch_look(daemon);
 	atomic_store(&daemon->state, MT_DAEMON_RUNNING);
 	return 0;
@@ -330,6 +335,29 @@ static void tell_drops(struct mt_daemon *daemon)
 	}
 }
 
+/* What became of an output since the last round. */
+static void tell_output(struct mt_daemon *daemon, unsigned index)
+{
+	struct mt_output *output = daemon->snapshot.outputs[index];
+	bool failed = atomic_load_explicit(&output->state, memory_order_relaxed) == MT_OUTPUT_ERROR;
+	uint64_t resets = output->life == NULL
+		? 0
+		: atomic_load_explicit(&output->life->resets, memory_order_relaxed);
+
+	if (resets != daemon->told_resets[index] && !daemon->told_error[index])
+		mt_log(MT_LOG_WARNING,
+			"output %s: its device asked to be reset; it was, and is back",
+			output->name);
+	if (failed && !daemon->told_error[index])
+		mt_log_limited(&daemon->told_failed[index], MT_LOG_ERROR, "output %s: %s",
+			output->name, output->error);
+	if (!failed && daemon->told_error[index])
+		mt_log_limited(&daemon->told_mended[index], MT_LOG_NOTICE, "output %s: is up again",
+			output->name);
+	daemon->told_resets[index] = resets;
+	daemon->told_error[index] = failed;
+}
+
 void mt_daemon_maintain(struct mt_daemon *daemon)
 {
 	mt_lifecycle_round(daemon);
@@ -337,19 +365,10 @@ void mt_daemon_maintain(struct mt_daemon *daemon)
 	pthread_mutex_lock(&daemon->lock);
 	for (unsigned o = 0; o < daemon->snapshot.outputs_count; o++) {
 		struct mt_output *output = daemon->snapshot.outputs[o];
-		bool failed;
 
 		if (output->ops->maintain != NULL)
 			output->ops->maintain(output);
-		failed = atomic_load_explicit(&output->state, memory_order_relaxed)
-			== MT_OUTPUT_ERROR;
-		if (failed && !daemon->told_error[o])
-			mt_log_limited(&daemon->told_failed[o], MT_LOG_ERROR, "output %s: %s",
-				output->name, output->error);
-		if (!failed && daemon->told_error[o])
-			mt_log_limited(&daemon->told_mended[o], MT_LOG_NOTICE,
-				"output %s: is up again", output->name);
-		daemon->told_error[o] = failed;
+		tell_output(daemon, o);
 	}
 	for (unsigned h = 0; h < daemon->pump.count; h++)
 		mt_host_maintain(daemon->pump.hosts[h]);

@@ -36,6 +36,7 @@ struct mt_daemon {
 	struct mt_datapath datapath;
 	time_t started;    /* CLOCK_MONOTONIC, seconds */
 	_Atomic int state; /* enum mt_daemon_state; writers: control, and HTTP for a drain */
+	const char *simd_name; /* how frames are decapsulated: "avx512", "plain", ... */
 	struct mt_watch watch;
 	/* Guards what control writes after the start: the outputs' error texts. Taken by control
 	 * and HTTP threads, never by a worker. */
@@ -45,6 +46,7 @@ struct mt_daemon {
 	bool told_verdict[MT_VERDICT_COUNT];
 	bool told_drop[MT_SNAPSHOT_MAX_OUTPUTS][MT_OUTPUT_DROP_COUNT];
 	bool told_error[MT_SNAPSHOT_MAX_OUTPUTS];
+	uint64_t told_resets[MT_SNAPSHOT_MAX_OUTPUTS]; /* of the outputs' devices */
 	struct mt_log_limit told_failed[MT_SNAPSHOT_MAX_OUTPUTS];
 	struct mt_log_limit told_mended[MT_SNAPSHOT_MAX_OUTPUTS];
 };

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#define ALLOW_EXPERIMENTAL_API /* rte_vect_*_max_simd_bitwidth, until DPDK 23.11 */
 #include "control/eal.h"
 
 #include <dirent.h>
@@ -14,6 +15,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
+#include <rte_vect.h>
 
 #include "control/devices.h"
 #include "control/log.h"
@@ -356,4 +358,11 @@ void mt_eal_stop(struct mt_eal *eal)
 {
 	rte_eal_cleanup();
 	mt_eal_remove_files(eal);
+}
+
+uint16_t mt_eal_simd_bits(void)
+{
+	/* EAL's own default is 256. Refused where the option was given, which wins. */
+	rte_vect_set_max_simd_bitwidth(RTE_VECT_SIMD_512);
+	return rte_vect_get_max_simd_bitwidth();
 }

@@ -25,3 +25,7 @@ void mt_eal_stop(struct mt_eal *eal);
 
 /* The second half of mt_eal_stop(), for a process that can't do the first. */
 void mt_eal_remove_files(const struct mt_eal *eal);
+
+/* The widest vectors that the datapath may use, in bits: 512, unless dataplane.eal has
+ * --force-max-simd-bitwidth. After the start. */
+uint16_t mt_eal_simd_bits(void);

@@ -34,6 +34,8 @@
 	X(PORT_UP, "mirrortap_port_up", "gauge", "",                                               \
 		"1 if the port is started, 0 while it is reset or gone.")                          \
 	X(PORT_LINK, "mirrortap_port_link", "gauge", "", "1 if the port has link.")                \
+	X(PORT_RESETS, "mirrortap_port_resets", "counter", "",                                     \
+		"Times that the port's device was reset, or came back.")                           \
 	X(PORT_MISSED, "mirrortap_port_missed_packets", "counter", "packets",                      \
 		"Packets that the device dropped because its receive queues were full (imissed).") \
 	X(PORT_ERRORS, "mirrortap_port_receive_errors", "counter", "",                             \
@@ -117,6 +119,8 @@
 		"1 if the output is marked as required for health.")                               \
 	X(OUTPUT_ERRORS, "mirrortap_output_errors", "counter", "",                                 \
 		"Times that the output went into its error state.")                                \
+	X(OUTPUT_RESETS, "mirrortap_output_resets", "counter", "",                                 \
+		"Times that the output's device was reset, or came back.")                         \
 	X(OUTPUT_OFFERED, "mirrortap_output_offered_packets", "counter", "packets",                \
 		"Frames offered to the output.")                                                   \
 	X(OUTPUT_DELIVERED, "mirrortap_output_delivered_packets", "counter", "packets",            \

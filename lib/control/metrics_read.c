@@ -11,6 +11,7 @@
 #include "control/metrics.h"
 #include "control/sessions.h"
 #include "control/xstats.h"
+#include "output/ethdev_life.h"
 #include "version.h"
 
 struct number {
@@ -112,6 +113,8 @@ static void add_port(struct mt_metrics *m, struct mt_daemon *daemon, unsigned in
 	mt_watch_read_port(daemon, index, sample);
 	mt_metrics_add(m, MT_METRIC_PORT_UP, sample->started, "port", name, NULL);
 	mt_metrics_add(m, MT_METRIC_PORT_LINK, sample->link, "port", name, NULL);
+	mt_metrics_add(m, MT_METRIC_PORT_RESETS,
+		atomic_load_explicit(&port->life.resets, memory_order_relaxed), "port", name, NULL);
 	mt_metrics_add(m, MT_METRIC_PORT_MISSED, sample->imissed, "port", name, NULL);
 	mt_metrics_add(m, MT_METRIC_PORT_ERRORS, sample->ierrors, "port", name, NULL);
 	mt_metrics_add(m, MT_METRIC_PORT_NO_BUFFER, sample->rx_nombuf, "port", name, NULL);
@@ -258,6 +261,10 @@ static void add_output(struct mt_metrics *m, struct mt_daemon *daemon, unsigned 
 	mt_metrics_add(m, MT_METRIC_OUTPUT_ERRORS,
 		atomic_load_explicit(&output->errors, memory_order_relaxed), "output", output->name,
 		NULL);
+	if (output->life != NULL)
+		mt_metrics_add(m, MT_METRIC_OUTPUT_RESETS,
+			atomic_load_explicit(&output->life->resets, memory_order_relaxed), "output",
+			output->name, NULL);
 	mt_metrics_add(m, MT_METRIC_OUTPUT_DELIVERED_BYTES, bytes, "output", output->name, NULL);
 }
 

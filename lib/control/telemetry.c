@@ -11,6 +11,7 @@
 #include <rte_version.h>
 
 #include "control/api.h"
+#include "control/json_list.h"
 #include "control/log.h"
 
 enum {
@@ -59,28 +60,6 @@ static void make_key(char key[MAX_KEY], const char *name)
 
 static void fill_dict(struct rte_tel_data *dict, const json_t *object, unsigned depth);
 
-/* "eth1/0,eth1/1" or "0,1": telemetry has no lists in a list's members' members. */
-static void list_text(char *text, size_t size, const json_t *array)
-{
-	size_t used = 0;
-	json_t *item;
-	size_t i;
-
-	*text = '\0';
-	json_array_foreach ((json_t *)(uintptr_t)array, i, item) {
-		const char *comma = i == 0 ? "" : ",";
-
-		if (json_is_string(item))
-			used += (size_t)snprintf(
-				text + used, size - used, "%s%s", comma, json_string_value(item));
-		else
-			used += (size_t)snprintf(text + used, size - used,
-				"%s%" JSON_INTEGER_FORMAT, comma, json_integer_value(item));
-		if (used >= size)
-			return;
-	}
-}
-
 static void add_text(struct rte_tel_data *dict, const char *key, const char *text)
 {
 	char cut[RTE_TEL_MAX_STRING_LEN];
@@ -125,7 +104,8 @@ static void add_member(
 	} else if (json_is_object(value) && depth < MAX_DEPTH) {
 		add_container(dict, key, value, depth);
 	} else if (json_is_array(value) && !json_is_object(json_array_get(value, 0))) {
-		list_text(text, sizeof(text), value);
+		/* Telemetry has no lists in a list's members' members. */
+		mt_json_list_text(value, "", text, sizeof(text));
 		add_text(dict, key, text);
 	} else if (json_is_null(value)) {
 		add_text(dict, key, "");

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "packet/decapsulate.h"
+
+#include <rte_cpuflags.h>
+#include <rte_vect.h>
+
+#include "datapath/decapsulate_simd.h"
 #include "datapath/stages.h"
 #include "packet/fast.h"
 #include "packet/frame_info.h"
+#include "packet/inner.h"
 
 /* Cuts `length` bytes off the front, whole segments too. The chain is longer than that. */
 static struct rte_mbuf *cut_front(struct rte_mbuf *frame, uint32_t length)
@@ -72,10 +78,6 @@ static inline void write_info(
 	frame->hash.rss = facts->flow_hash;
 }
 
-/* Device flags that an inner frame keeps, or that say something bad of the outer packet. */
-static const uint64_t borrowed = RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
-static const uint64_t maybe_bad = RTE_MBUF_F_RX_IP_CKSUM_BAD | RTE_MBUF_F_RX_L4_CKSUM_BAD;
-
 /* RTE_MBUF_F_RX_*_CKSUM_NONE has the bit of BAD too: ask for the whole field. */
 static inline uint8_t checksum_flag(uint64_t device_flags)
 {
@@ -113,34 +115,66 @@ static __rte_noinline struct rte_mbuf *decapsulate_any(
 	}
 	facts.flags |= checksum_flag(device_flags);
 	write_info(inner, &facts, batch->time_ns);
-	inner->ol_flags = (inner->ol_flags & borrowed) | RTE_MBUF_F_RX_RSS_HASH;
+	inner->ol_flags = (inner->ol_flags & MT_FLAGS_BORROWED) | RTE_MBUF_F_RX_RSS_HASH;
 	return inner;
+}
+
+/* Makes an inner frame of one in a single segment. */
+static __rte_always_inline void cut_single(
+	struct rte_mbuf *frame, struct mt_facts *facts, uint64_t time_ns)
+{
+	const uint64_t device_flags = frame->ol_flags;
+
+	frame->data_off += facts->strip;
+	frame->data_len = facts->inner_length;
+	frame->pkt_len = facts->inner_length;
+	frame->ol_flags = RTE_MBUF_F_RX_RSS_HASH;
+	if (unlikely((device_flags & (MT_FLAGS_MAYBE_BAD | MT_FLAGS_BORROWED)) != 0)) {
+		facts->flags |= checksum_flag(device_flags);
+		frame->ol_flags |= device_flags & MT_FLAGS_BORROWED;
+	}
+	write_info(frame, facts, time_ns);
+}
+
+/* A common outside with something else in it. By value and in facts of its own, so that those of
+ * the fast way stay in registers. */
+static __rte_noinline void decapsulate_outer(const struct mt_hash_config *hash,
+	struct rte_mbuf *frame, struct mt_address source, uint32_t vni, uint32_t strip,
+	uint32_t inner_length, uint64_t time_ns)
+{
+	struct mt_facts facts = {
+		.source = source,
+		.vni = vni,
+		.strip = strip,
+		.inner_length = inner_length,
+		.original_length = inner_length,
+	};
+
+	mt_inner_read(frame, hash, &facts);
+	cut_single(frame, &facts, time_ns);
 }
 
 static __rte_always_inline bool decapsulate_fast(const struct mt_fast *fast,
 	const struct mt_hash_config *hash, struct rte_mbuf *frame, uint64_t time_ns)
 {
-	const uint64_t device_flags = frame->ol_flags;
+	enum mt_fast_result result;
 	struct mt_facts facts;
 
-	if (unlikely(frame->nb_segs != 1
-		    || !mt_packet_fast(rte_pktmbuf_mtod(frame, const uint8_t *), frame->data_len,
-			    fast, hash, &facts)))
+	if (unlikely(frame->nb_segs != 1))
 		return false;
-	frame->data_off += MT_FAST_INNER;
-	frame->data_len = facts.inner_length;
-	frame->pkt_len = facts.inner_length;
-	frame->ol_flags = RTE_MBUF_F_RX_RSS_HASH;
-	if (unlikely((device_flags & (maybe_bad | borrowed)) != 0)) {
-		facts.flags |= checksum_flag(device_flags);
-		frame->ol_flags |= device_flags & borrowed;
-	}
-	write_info(frame, &facts, time_ns);
-	return true;
+	result = mt_packet_fast(
+		rte_pktmbuf_mtod(frame, const uint8_t *), frame->data_len, fast, hash, &facts);
+	if (likely(result == MT_FAST_ALL))
+		cut_single(frame, &facts, time_ns);
+	else if (result == MT_FAST_OUTER)
+		decapsulate_outer(hash, frame, facts.source, facts.vni, facts.strip,
+			facts.inner_length, time_ns);
+	return result != MT_FAST_NONE;
 }
 
+/* All frames but those in the set `done`. */
 static __rte_always_inline void decapsulate_batch(const struct mt_snapshot *snapshot,
-	const struct mt_hash_config *hash, struct mt_batch *batch)
+	const struct mt_hash_config *hash, struct mt_batch *batch, uint32_t done)
 {
 	const struct mt_fast fast = snapshot->fast;
 	const uint64_t time_ns = batch->time_ns;
@@ -150,7 +184,8 @@ static __rte_always_inline void decapsulate_batch(const struct mt_snapshot *snap
 	for (uint16_t i = 0; i < count; i++) {
 		struct rte_mbuf *frame = batch->frames[i];
 
-		if (unlikely(!decapsulate_fast(&fast, hash, frame, time_ns))) {
+		if ((done >> i & 1) == 0
+			&& unlikely(!decapsulate_fast(&fast, hash, frame, time_ns))) {
 			frame = decapsulate_any(&snapshot->tunnels, batch, frame);
 			if (frame == NULL)
 				continue;
@@ -162,12 +197,46 @@ static __rte_always_inline void decapsulate_batch(const struct mt_snapshot *snap
 
 void mt_stage_decapsulate(const struct mt_snapshot *snapshot, struct mt_batch *batch)
 {
+	uint32_t done = 0;
+
+	if (snapshot->simd != NULL) {
+		done = snapshot->simd(&snapshot->fast, batch->frames, batch->count, batch->time_ns);
+		if (likely(done == UINT32_MAX >> (MT_BURST - batch->count)))
+			return;
+	}
 	/* The default as a constant: the masks of the hash vanish from the code. */
 	if (likely(snapshot->plain_hash)) {
 		const struct mt_hash_config plain = mt_hash_configure(MT_HASH_5_TUPLE, 0);
 
-		decapsulate_batch(snapshot, &plain, batch);
+		decapsulate_batch(snapshot, &plain, batch, done);
 	} else {
-		decapsulate_batch(snapshot, &snapshot->fast.hash, batch);
+		decapsulate_batch(snapshot, &snapshot->fast.hash, batch, done);
 	}
+}
+
+#if defined(MT_HAVE_X86_SIMD)
+static bool have(enum rte_cpu_flag_t flag)
+{
+	return rte_cpu_get_flag_enabled(flag) > 0;
+}
+#endif
+
+mt_decapsulate_simd_t *mt_decapsulate_simd_choose(uint16_t max_bits, const char **name)
+{
+#if defined(MT_HAVE_X86_SIMD)
+	/* CPUs before VBMI2 (Ice Lake, Zen 4) lower their clock for vectors of 512 bits. */
+	if (max_bits >= RTE_VECT_SIMD_512 && have(RTE_CPUFLAG_AVX512VBMI2)
+		&& have(RTE_CPUFLAG_AVX512BW) && have(RTE_CPUFLAG_AVX512VL)) {
+		*name = "avx512";
+		return mt_decapsulate_avx512;
+	}
+	if (max_bits >= RTE_VECT_SIMD_256 && have(RTE_CPUFLAG_AVX2)) {
+		*name = "avx2";
+		return mt_decapsulate_avx2;
+	}
+#else
+	(void)max_bits;
+#endif
+	*name = "plain";
+	return NULL;
 }

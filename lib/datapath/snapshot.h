@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "datapath/decapsulate_simd.h"
 #include "packet/facts.h"
 #include "packet/fast.h"
 
@@ -15,9 +16,10 @@ enum {
 };
 
 struct mt_snapshot {
-	struct mt_tunnels tunnels; /* which ports carry mirror traffic, and how it is hashed */
-	struct mt_fast fast;       /* the same for the fast path */
-	bool plain_hash;           /* the hash is the default one: 5-tuple, without the VNI */
+	struct mt_tunnels tunnels;   /* which ports carry mirror traffic, and how it is hashed */
+	struct mt_fast fast;         /* the same for the fast path */
+	mt_decapsulate_simd_t *simd; /* several frames at once; NULL: one by one */
+	bool plain_hash;             /* the hash is the default one: 5-tuple, without the VNI */
 	uint16_t queues;
 	uint16_t outputs_count;
 	struct mt_output *outputs[MT_SNAPSHOT_MAX_OUTPUTS];

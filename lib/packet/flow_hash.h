@@ -52,13 +52,18 @@ static inline struct mt_hash_config mt_hash_configure(enum mt_hash_fields fields
 	};
 }
 
+/* What the hash of an endpoint with an IPv4 address begins with. */
+enum {
+	MT_HASH_SEED4 = 0x4d54,
+};
+
 /* Hash of one endpoint with an IPv4 address. Address and port in network order as loaded. */
 static inline uint32_t mt_hash_endpoint4(
 	const struct mt_hash_config *config, uint32_t address, uint16_t port)
 {
 	uint64_t endpoint = (uint64_t)(port & config->port) << 32 | (address & config->address);
 
-	return mt_hash_crc(endpoint, 0x4d54u);
+	return mt_hash_crc(endpoint, MT_HASH_SEED4);
 }
 
 /* Hash of one endpoint with an IPv6 address in two halves, likewise. */
@@ -77,6 +82,13 @@ static inline uint32_t mt_hash_endpoint_mac(const struct mt_hash_config *config,
 	return mt_hash_crc(mac & config->address, 0x6d61u);
 }
 
+/* Spreads what a CRC left into the upper bits. */
+static inline uint32_t mt_hash_finish(uint32_t crc)
+{
+	crc *= 0x9e3779b1u;
+	return crc ^ crc >> 15;
+}
+
 /* Joins two endpoints, in any order, with what both directions have in common: the protocol (of
  * IP) or the ethertype, and the VNI. */
 static inline uint32_t mt_hash_join(const struct mt_hash_config *config, uint32_t a, uint32_t b,
@@ -87,12 +99,10 @@ static inline uint32_t mt_hash_join(const struct mt_hash_config *config, uint32_
 	uint32_t low = a ^ swap;
 	uint32_t high = b ^ swap;
 	uint32_t salt = (protocol & config->protocol) ^ (vni & config->vni) << 8;
+
 	/* Masked here too: the endpoints of IPv4, IPv6 and MAC addresses have seeds of their own,
 	 * and all of a session is one flow when only the VNI counts. */
-	uint32_t hash = mt_hash_crc(((uint64_t)high << 32 | low) & config->address, salt);
-
-	hash *= 0x9e3779b1u;
-	return hash ^ hash >> 15;
+	return mt_hash_finish(mt_hash_crc(((uint64_t)high << 32 | low) & config->address, salt));
 }
 
 /* The queue, 0..queues-1, of a flow hash: its upper bits, without a division. */

@@ -7,6 +7,8 @@
 
 #include <arpa/inet.h>
 
+#include "packet/inner.h"
+
 void packet_start(struct packet *packet)
 {
 	packet->length = 0;
@@ -296,6 +298,18 @@ struct mt_facts packet_read(const struct packet *packet, const struct mt_tunnels
 	mt_packet_decapsulate(chain.segments, tunnels, &facts);
 	chain_free(&chain);
 	return facts;
+}
+
+enum mt_fast_result packet_read_fast(
+	const struct rte_mbuf *frame, const struct mt_tunnels *tunnels, struct mt_facts *facts)
+{
+	struct mt_fast fast = mt_fast_prepare(tunnels);
+	enum mt_fast_result result = mt_packet_fast(rte_pktmbuf_mtod(frame, const uint8_t *),
+		frame->data_len, &fast, &fast.hash, facts);
+
+	if (result == MT_FAST_OUTER)
+		mt_inner_read(frame, &tunnels->hash, facts);
+	return result;
 }
 
 bool facts_equal(const struct mt_facts *a, const struct mt_facts *b)

@@ -11,6 +11,7 @@
 #include <rte_mbuf_core.h>
 
 #include "packet/decapsulate.h"
+#include "packet/fast.h"
 
 enum {
 	PACKET_BYTES = 12000,
@@ -93,6 +94,11 @@ void chain_free(struct chain *chain);
 struct mt_tunnels default_tunnels(void);
 /* mt_packet_decapsulate on the packet in one segment. */
 struct mt_facts packet_read(const struct packet *packet, const struct mt_tunnels *tunnels);
+
+/* The facts by the fast path, the inner ones by mt_inner_read() where it left these to it, of a
+ * frame in one segment. The configuration is made anew, as the daemon makes it once. */
+enum mt_fast_result packet_read_fast(
+	const struct rte_mbuf *frame, const struct mt_tunnels *tunnels, struct mt_facts *facts);
 
 /* Every fact is the same. */
 bool facts_equal(const struct mt_facts *a, const struct mt_facts *b);

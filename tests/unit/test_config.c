@@ -157,7 +157,7 @@ static const struct {
 	      "  vxlan: [1]\n",
 		":4: tunnels.vxlan: unknown key; allowed here: vxlan_ports, geneve_ports"},
 	{BASE "http: {port: 1}\n",
-		":3: http.port: unknown key; allowed here: listen, control_socket"},
+		":3: http.port: unknown key; allowed here: listen, probe_listen, control_socket"},
 	{BASE "sessions: {know: 1}\n", ":3: sessions.know: unknown key; allowed here: unknown"},
 	{"dataplane:\n"
 	 "  lcores: \"0-1\"\n"
@@ -527,6 +527,17 @@ static const struct {
 	      "/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 	      "xxxxxxxxxxxxxxxxxxxxxxxxxxx}\n",
 		":3: http.control_socket: is 111 bytes long; a socket's path has at most 107"},
+	{BASE "http: {probe_listen: [\"127.0.0.1:80\", \"4789\"]}\n",
+		":3: http.probe_listen[1]: \"4789\" is not ADDRESS:PORT; allowed: e.g. "
+		"127.0.0.1:8080 or [::1]:8080"},
+	{BASE "http: {probe_listen: \"127.0.0.1:80\"}\n",
+		":3: http.probe_listen: is a single value; allowed: a list of at most 64 "
+		"addresses"},
+	{BASE "http:\n"
+	      "  listen: [\"0.0.0.0:8080\", \"0.0.0.0:4789\"]\n"
+	      "  probe_listen: [\"0.0.0.0:4789\"]\n",
+		":5: http.probe_listen[0]: 0.0.0.0:4789 is in http.listen too, which never closes; "
+		"name each address in one of them"},
 	{BASE "http: {listen: [a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a"
 	      ", a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, "
 	      "a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a]}\n",

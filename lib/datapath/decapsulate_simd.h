@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The decapsulate stage for the common shape of packet/fast.h, several frames at once. */
+#pragma once
+
+#include <stdint.h>
+
+#include <rte_mbuf.h>
+
+#include "packet/fast.h"
+
+/* Device flags that an inner frame keeps, and those that may say something bad of the outer packet
+ * (RTE_MBUF_F_RX_*_CKSUM_NONE has the bit of BAD too). Frames with either go the plain way. */
+#define MT_FLAGS_BORROWED (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL)
+#define MT_FLAGS_MAYBE_BAD (RTE_MBUF_F_RX_IP_CKSUM_BAD | RTE_MBUF_F_RX_L4_CKSUM_BAD)
+
+/* Decapsulates those of `count` (at most MT_BURST) frames that it can, exactly as the plain way in
+ * decapsulate.c would, and leaves the others untouched. Returns the set of the former: bit i for
+ * frames[i]. */
+typedef uint32_t mt_decapsulate_simd_t(
+	const struct mt_fast *fast, struct rte_mbuf **frames, uint16_t count, uint64_t time_ns);
+
+mt_decapsulate_simd_t mt_decapsulate_avx512, mt_decapsulate_avx2; /* x86-64 */
+
+/* The best one for this CPU with vectors of at most `max_bits` (rte_vect_get_max_simd_bitwidth()),
+ * its name in *name; NULL and "plain" where there is none: then all frames go the plain way. */
+mt_decapsulate_simd_t *mt_decapsulate_simd_choose(uint16_t max_bits, const char **name);

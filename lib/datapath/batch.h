@@ -10,7 +10,7 @@
 #include "packet/verdict.h"
 
 enum {
-	MT_BURST = 32, /* packets that one poll takes at most */
+	MT_BURST = 64, /* packets that one poll takes at most */
 };
 
 /* A stage keeps the survivors in `frames`, in order; the others it gives a verdict and moves to

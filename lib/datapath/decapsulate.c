@@ -174,7 +174,7 @@ static __rte_always_inline bool decapsulate_fast(const struct mt_fast *fast,
 
 /* All frames but those in the set `done`. */
 static __rte_always_inline void decapsulate_batch(const struct mt_snapshot *snapshot,
-	const struct mt_hash_config *hash, struct mt_batch *batch, uint32_t done)
+	const struct mt_hash_config *hash, struct mt_batch *batch, uint64_t done)
 {
 	const struct mt_fast fast = snapshot->fast;
 	const uint64_t time_ns = batch->time_ns;
@@ -197,11 +197,11 @@ static __rte_always_inline void decapsulate_batch(const struct mt_snapshot *snap
 
 void mt_stage_decapsulate(const struct mt_snapshot *snapshot, struct mt_batch *batch)
 {
-	uint32_t done = 0;
+	uint64_t done = 0;
 
 	if (snapshot->simd != NULL) {
 		done = snapshot->simd(&snapshot->fast, batch->frames, batch->count, batch->time_ns);
-		if (likely(done == UINT32_MAX >> (MT_BURST - batch->count)))
+		if (likely(done == UINT64_MAX >> (MT_BURST - batch->count)))
 			return;
 	}
 	/* The default as a constant: the masks of the hash vanish from the code. */

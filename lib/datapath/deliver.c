@@ -2,6 +2,7 @@
 #include "datapath/stages.h"
 #include "datapath/worker.h"
 #include "output/output.h"
+#include "output/release.h"
 #include "packet/frame_info.h"
 
 static void count_latency(struct mt_latency *latency, uint64_t ns, uint32_t frames)
@@ -74,7 +75,7 @@ void mt_stage_deliver(
 	mt_commit_end(&counters->commit);
 
 	if (outputs == 0)
-		rte_pktmbuf_free_bulk(frames, count);
+		mt_release(frames, count);
 	/* One reference for each output, no copies. */
 	for (uint16_t i = 0; outputs > 1 && i < count; i++)
 		rte_pktmbuf_refcnt_update(frames[i], outputs - 1);

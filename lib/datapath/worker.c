@@ -7,6 +7,7 @@
 
 #include "datapath/stages.h"
 #include "output/output.h"
+#include "output/release.h"
 
 enum {
 	HOUSEKEEPING_LOOPS = 1024,
@@ -80,7 +81,7 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 	 * leave a queue than went in. */
 	count_batch(worker, rx, &batch, received, bytes);
 	if (unlikely(batch.dropped_count > 0))
-		rte_pktmbuf_free_bulk(batch.dropped, batch.dropped_count);
+		mt_release(batch.dropped, batch.dropped_count);
 	if (likely(batch.count > 0)) {
 		enter(worker, MT_STAGE_SPREAD);
 		mt_sessions_gather(&worker->sessions, &batch);

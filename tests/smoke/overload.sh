@@ -37,8 +37,8 @@ EOF
         # for the session when all of it has gone on.
         jq -ne --slurpfile s "$LAB_TMP/sessions.json" --slurpfile a "$LAB_TMP/before.json" \
             --slurpfile b "$LAB_TMP/look.json" '$s[0].sessions[0] as $s | $a[0] as $a | $b[0] as $b
-            | $s.packets >= $a.accepted - 32 and $s.packets <= $b.accepted + $b.in_flight
-            and $s.drops >= $a.drops.queue_full - 32 and $s.drops <= $b.drops.queue_full' \
+            | $s.packets >= $a.accepted - 64 and $s.packets <= $b.accepted + $b.in_flight
+            and $s.drops >= $a.drops.queue_full - 64 and $s.drops <= $b.drops.queue_full' \
             >/dev/null || lab_die "session $(cat "$LAB_TMP"/{sessions,before,look}.json)"
         # No more than the queue's ring holds, and the bursts that two workers have in hand.
         check "$(jq .in_flight "$LAB_TMP/look.json")" -le $((4096 + 1024)) "in flight"

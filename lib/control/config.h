@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "control/host_backend.h"
+#include "datapath/idle.h"
 #include "packet/facts.h"
 
 enum {

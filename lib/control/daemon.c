@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/daemon.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -161,6 +162,9 @@ static int make_queues(struct mt_daemon *daemon)
 	}
 	return 0;
 }
+
+static_assert(
+	sizeof(struct mt_worker) <= MT_PLAN_WORKER_BYTES, "the plan knows what a worker needs");
 
 static int make_workers(struct mt_daemon *daemon)
 {

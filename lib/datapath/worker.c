@@ -64,6 +64,7 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 	batch.count = received;
 	batch.dropped_count = 0;
 	batch.host_count = 0;
+	batch.session_drops_count = 0;
 	memset(batch.verdicts, 0, sizeof(batch.verdicts));
 	batch.time_ns = mt_clock_ns(&worker->clock, rte_rdtsc());
 	for (uint16_t i = 0; i < received; i++) {
@@ -83,8 +84,10 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 		mt_release(batch.dropped, batch.dropped_count);
 	if (likely(batch.count > 0)) {
 		enter(worker, MT_STAGE_SPREAD);
+		mt_sessions_gather(&worker->sessions, &batch);
 		mt_stage_spread(worker, &batch);
 	}
+	mt_sessions_count(&worker->sessions, &batch);
 	return received;
 }
 

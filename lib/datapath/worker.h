@@ -13,6 +13,7 @@
 #include "datapath/clock.h"
 #include "datapath/counters.h"
 #include "datapath/idle.h"
+#include "datapath/sessions.h"
 #include "datapath/snapshot.h"
 
 enum {
@@ -92,6 +93,7 @@ struct mt_worker {
 	struct mt_receive_counters receive;
 	struct mt_full_counters full;
 	struct mt_load_counters load;
+	struct mt_sessions sessions;
 	_Atomic uint64_t heartbeat __rte_cache_aligned; /* loops */
 	_Atomic uint8_t stage;                          /* enum mt_stage */
 	_Atomic bool drained; /* in MT_PHASE_DRAIN: its receive queues were empty */

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Writes a capture of mirror traffic in AWS's shape, for replay by net_pcap.
 
-Outer UDP source port of 128 values (0xff80..0xffff), checksum 0, TTL 255, one VNI per source; inner
-TCP frames of one size, both directions of each flow in turn.
+Outer UDP source port of 128 values (0xff80..0xffff), checksum 0, TTL 255; inner TCP frames of one
+size, both directions of each flow in turn. With more than one VNI, flows change in random order.
 
-    make_pcap.py OUT.pcap --flows 1024 --inner 64 --frames 2048
+    make_pcap.py OUT.pcap --flows 1024 --inner 64 --frames 2048 [--vnis 1000]
 """
 import argparse
+import random
 import socket
 import struct
 
@@ -54,11 +55,16 @@ def main():
     parser.add_argument("--flows", type=int, default=1024)
     parser.add_argument("--inner", type=int, default=64)
     parser.add_argument("--frames", type=int, default=2048)
+    parser.add_argument("--vnis", type=int, default=1)
     options = parser.parse_args()
     with open(options.out, "wb") as out:
         out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1))
-        for n in range(options.frames):
-            frame = mirrored(n // 2 % options.flows, n % 2, options.inner, 4321)
+        numbers = list(range(options.frames))
+        if options.vnis > 1:
+            random.Random(1).shuffle(numbers)
+        for n in numbers:
+            flow = n // 2 % options.flows
+            frame = mirrored(flow, n % 2, options.inner, 4321 + flow % options.vnis)
             out.write(struct.pack("<IIII", n // 1000000, n % 1000000, len(frame), len(frame)))
             out.write(frame)
 

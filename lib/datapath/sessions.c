@@ -9,6 +9,7 @@
 static uint32_t add(struct mt_sessions *sessions, uint32_t entry, uint32_t vni)
 {
 	mt_count(&sessions->entries[entry].counts.first_ns, sessions->time_ns);
+	sessions->entries[entry].key = vni + 1;
 	__atomic_store_n(&sessions->keys[entry], vni + 1, __ATOMIC_RELEASE);
 	return entry;
 }
@@ -57,7 +58,7 @@ static inline uint32_t find(struct mt_sessions *sessions, uint32_t vni)
 {
 	const uint32_t home = home_of(vni);
 
-	return likely(sessions->keys[home] == vni + 1) ? home : find_further(sessions, vni);
+	return likely(sessions->entries[home].key == vni + 1) ? home : find_further(sessions, vni);
 }
 
 static inline uint32_t vni_flags_of(struct rte_mbuf *frame)

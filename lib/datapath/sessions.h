@@ -39,6 +39,7 @@ struct mt_session_counts {
 
 struct mt_session_entry {
 	struct mt_session_counts counts;
+	uint32_t key; /* the same as in keys[], for the worker: beside what it counts */
 } __rte_cache_aligned;
 static_assert(sizeof(struct mt_session_entry) == 64, "one cache line for each session");
 

@@ -2,6 +2,7 @@
 #include "gen_eal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -72,6 +73,28 @@ static bool is_pci(const char *device)
 		|| sscanf(device, "%x:%x.%x", &bus, &slot, &function) == 3;
 }
 
+/* EAL prints pages of its own usage to standard output when an argument is wrong; that is the
+ * result's place. */
+static int init_quietly(struct arguments *arguments)
+{
+	int saved, null, rc;
+
+	fflush(stdout);
+	saved = dup(STDOUT_FILENO);
+	null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	if (saved >= 0 && null >= 0)
+		dup2(null, STDOUT_FILENO);
+	rc = rte_eal_init(arguments->count, arguments->list);
+	fflush(stdout);
+	if (saved >= 0) {
+		dup2(saved, STDOUT_FILENO);
+		close(saved);
+	}
+	if (null >= 0)
+		close(null);
+	return rc;
+}
+
 static bool start_eal(const struct gen_options *options)
 {
 	char prefix[TEXT], lcores[TEXT], device[TEXT];
@@ -87,7 +110,11 @@ static bool start_eal(const struct gen_options *options)
 	add(&arguments, options->verbose ? "--log-level=info" : "--log-level=error");
 	if (!has(options, "--file-prefix"))
 		add(&arguments, prefix);
-	if (!has(options, "--in-memory"))
+	/* Nothing is shared, and nothing is left behind: no files. Without hugepages EAL has none
+	 * anyway, and refuses to be told. */
+	if (has(options, "--no-huge") || has(options, "--legacy-mem"))
+		add(&arguments, "--no-shconf");
+	else if (!has(options, "--in-memory"))
 		add(&arguments, "--in-memory");
 	if (!has(options, "-l") && !has(options, "-c") && !has(options, "--lcores"))
 		add(&arguments, lcores);
@@ -99,7 +126,7 @@ static bool start_eal(const struct gen_options *options)
 		gen_complain("more than %d EAL arguments", MAX_ARGUMENTS);
 		return false;
 	}
-	if (rte_eal_init(arguments.count, arguments.list) >= 0)
+	if (init_quietly(&arguments) >= 0)
 		return true;
 	gen_complain("DPDK does not start: %s; it needs root and free hugepages (grep Huge "
 		     "/proc/meminfo), or -- --no-huge; -v shows DPDK's own words",

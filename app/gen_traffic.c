@@ -9,11 +9,9 @@
 #include <rte_common.h>
 #include <rte_prefetch.h>
 
-#include "gen_bytes.h"
 #include "gen_capture.h"
-#include "gen_mark.h"
+#include "gen_packet.h"
 #include "gen_random.h"
-#include "gen_template.h"
 
 enum {
 	PORTS = 128, /* outer UDP source ports of a source */
@@ -23,10 +21,8 @@ enum {
 	PEER_PORTS = 60000,
 	TCP_SERVICE = 443,
 	UDP_SERVICE = 9,
-	TTL_EGRESS = 64,
-	TTL_INGRESS = 57,
 	MAX_VARIANTS = 8, /* of malformed frames with one verdict */
-	ALIGN = 64,
+	FLOWS_ALIGN = 64,
 };
 
 enum kind {
@@ -38,12 +34,14 @@ enum kind {
 
 /* Two of them in a cache line: with many flows, each packet finds its flow in memory. */
 struct flow {
-	uint64_t sequence;
+	uint64_t sequence; /* of the next mark */
 	uint32_t source;
 	uint32_t peer;
 	uint32_t vni;
 	uint16_t peer_port;
 	uint16_t size; /* of the first fragment: the later one is like it */
+	uint16_t id;
+	uint8_t phase; /* which of its ways, and which fragment, is next */
 	uint8_t shape;
 	uint8_t outer_ports[2]; /* by direction, over FIRST_PORT */
 };
@@ -84,9 +82,8 @@ struct gen_traffic {
 	uint32_t broken_count;
 	uint64_t copies_share;
 	bool copy_next;
-	/* The frame before, for a copy of it. */
-	struct gen_mark last_mark;
-	uint16_t last_size;
+	struct gen_packet last; /* the packet before, for a copy of it */
+	uint8_t last_shape;
 	bool captured;
 	struct gen_capture capture;
 	uint32_t longest;
@@ -147,7 +144,8 @@ static struct flow make_flow(const struct gen_spec *spec, uint32_t number, uint6
 static bool make_flows(struct gen_traffic *traffic, const struct gen_spec *spec)
 {
 	traffic->flows_count = spec->flows;
-	traffic->flows = aligned_alloc(ALIGN, (spec->flows + 1) / 2 * 2 * sizeof(struct flow));
+	traffic->flows =
+		aligned_alloc(FLOWS_ALIGN, (spec->flows + 1) / 2 * 2 * sizeof(struct flow));
 	if (traffic->flows == NULL)
 		return false;
 	for (uint32_t f = 0; f < spec->flows; f++) {
@@ -176,8 +174,8 @@ static bool make_captured(
 	snprintf(error, GEN_ERROR_SIZE, "out of memory");
 	traffic->captured = true;
 	traffic->flows_count = traffic->capture.count;
-	traffic->flows =
-		aligned_alloc(ALIGN, (traffic->flows_count + 1) / 2 * 2 * sizeof(*traffic->flows));
+	traffic->flows = aligned_alloc(
+		FLOWS_ALIGN, (traffic->flows_count + 1) / 2 * 2 * sizeof(*traffic->flows));
 	if (traffic->flows == NULL)
 		return false;
 	for (uint32_t f = 0; f < traffic->flows_count; f++) {
@@ -239,7 +237,8 @@ static void measure(struct gen_traffic *traffic, const struct gen_spec *spec)
 		traffic->longest = RTE_MAX(traffic->longest, longest);
 		headers = RTE_MAX(headers, (uint32_t) template->payload + GEN_MARK_LENGTH);
 	}
-	traffic->prefix = RTE_MIN(RTE_ALIGN(headers, ALIGN), (uint32_t)GEN_MAX_PREFIX);
+	traffic->prefix =
+		RTE_MIN(RTE_ALIGN(headers, (uint32_t)GEN_COPY_ALIGN), (uint32_t)GEN_MAX_PREFIX);
 	if (traffic->broken_count > 0)
 		traffic->longest = RTE_MAX(traffic->longest, (uint32_t)GEN_BROKEN_BYTES);
 }
@@ -288,7 +287,7 @@ uint32_t gen_traffic_room(const struct gen_traffic *traffic)
 {
 	/* A captured frame is copied whole, a fragment of the least size may be longer than asked.
 	 */
-	return RTE_MAX(traffic->longest, traffic->prefix) + ALIGN;
+	return RTE_MAX(traffic->longest, traffic->prefix) + GEN_COPY_ALIGN;
 }
 
 uint32_t gen_traffic_longest(const struct gen_traffic *traffic)
@@ -368,213 +367,126 @@ void gen_traffic_choose(struct gen_traffic *traffic, struct gen_next *next, unsi
 
 /* --- writing --- */
 
-/* Lengths of the IP packet that ends at `end`, and of IPv4 the checksum; `sum` is of what the
- * caller has written into the header. */
-static void close_ip(uint8_t *bytes, const struct gen_template_ip *ip, uint32_t end, uint32_t sum)
-{
-	uint32_t length = end - ip->at;
-
-	if (ip->v6) {
-		gen_put16(bytes + ip->at + 4, length - 40);
-		return;
-	}
-	gen_put16(bytes + ip->at + 2, length);
-	gen_put16(bytes + ip->at + 10, gen_fold(ip->sum + sum + length));
-}
-
-/* UDP behind an outer IP header. */
-static void close_udp(uint8_t *bytes, const struct gen_template_ip *ip, uint32_t end, uint16_t port)
-{
-	uint32_t at = ip->at + (ip->v6 ? 40 : 20);
-
-	gen_put16(bytes + at, port);
-	gen_put16(bytes + at + 4, end - at);
-}
-
-/* All in front of the inner frame, which ends at `end`. */
-static void write_outer(uint8_t *bytes, const struct gen_template *template, uint32_t source,
-	uint16_t port, uint32_t vni, uint32_t end)
-{
-	if (template->tunnel == GEN_GWLB) {
-		close_udp(bytes, &template->outer, end, port);
-		close_ip(bytes, &template->outer, end, 0);
-	}
-	gen_put32(bytes + template->mirror.source, source);
-	close_udp(bytes, &template->mirror, end, port);
-	close_ip(bytes, &template->mirror, end, gen_sum32(source));
-	gen_put32(bytes + template->vni, vni << 8);
-}
-
-/* From or to `own`, whose other side is the gateway. */
-static void write_macs(uint8_t *frame, uint32_t own, bool towards)
-{
-	static const uint8_t gateway[6] = {0x06, 0xff, 0xff, 0xff, 0xff, 0xfe};
-	uint8_t *mine = frame + (towards ? 0 : 6);
-
-	gen_put16(mine, 0x0600);
-	gen_put32(mine + 2, own);
-	memcpy(frame + (towards ? 6 : 0), gateway, sizeof(gateway));
-}
-
-static void write_inner_ip(uint8_t *bytes, const struct gen_template *template,
-	const struct flow *flow, bool ingress, uint8_t ttl, uint32_t end, uint32_t sum)
-{
-	const struct gen_template_ip *ip = &template->inner_ip;
-
-	sum += gen_sum32(flow->source) + gen_sum32(flow->peer);
-	gen_put32(bytes + ip->source, ingress ? flow->peer : flow->source);
-	gen_put32(bytes + ip->destination, ingress ? flow->source : flow->peer);
-	bytes[ip->at + (ip->v6 ? 7 : 8)] = ttl;
-	close_ip(bytes, ip, end, sum + ((uint32_t)ttl << 8));
-}
-
-/* Offset and identification of a fragment; before the header is closed. Returns what they add to
- * the sum of an IPv4 header. */
-static uint32_t write_fragment(
-	uint8_t *bytes, const struct gen_template *template, uint32_t id, uint32_t payload)
-{
-	const struct gen_template_ip *ip = &template->inner_ip;
-	bool first = template->inner_kind == GEN_FRAGMENT_FIRST;
-	uint32_t field;
-
-	if (ip->v6) {
-		gen_put16(bytes + ip->at + 42, first ? 1 : payload);
-		gen_put32(bytes + ip->at + 44, id);
-		return 0;
-	}
-	field = first ? 0x2000 : payload / 8;
-	gen_put16(bytes + ip->at + 4, id);
-	gen_put16(bytes + ip->at + 6, field);
-	return (id & 0xffff) + (first ? 0 : field); /* MF is in the template's sum */
-}
-
-/* Ports, lengths and numbers. `length`: of the header and what follows it, unfragmented. */
-static void write_l4(uint8_t *bytes, const struct gen_template *template, const struct flow *flow,
-	const struct gen_mark *mark, uint32_t length)
-{
-	bool ingress = (mark->flags & GEN_MARK_INGRESS) != 0;
-	uint8_t *l4 = bytes + template->l4;
-	uint16_t service = template->inner_kind == GEN_TCP ? TCP_SERVICE : UDP_SERVICE;
-
-	if (template->inner_kind == GEN_FRAGMENT_LATER)
-		return;
-	gen_put16(l4, ingress ? flow->peer_port : service);
-	gen_put16(l4 + 2, ingress ? service : flow->peer_port);
-	if (template->inner_kind == GEN_TCP) {
-		gen_put32(l4 + 4, (uint32_t)mark->flow_sequence);
-		gen_put32(l4 + 8, (uint32_t)mark->flow_sequence);
-	} else {
-		gen_put16(l4 + 4, length);
-	}
-}
-
-static void copy_template(uint8_t *bytes, const struct gen_template *template, uint32_t prefix)
-{
-	for (uint32_t i = 0; i < prefix; i += ALIGN)
-		memcpy(bytes + i, template->bytes + i, ALIGN);
-}
-
-/* One packet of a flow as its mirrored interface sees it, or, as a copy, as its peer's does: that
- * has another address and session, and the packet has passed a gateway. `size` is what was asked
- * for of the inner frame; headers, and in fragments the unit of 8 bytes, have their way. */
-static uint32_t write_packet(struct gen_traffic *traffic, const struct flow *flow, uint8_t *bytes,
-	uint32_t size, const struct gen_mark *mark, bool copy)
+/* The packet that comes next in a flow. */
+static void make_packet(struct gen_traffic *traffic, struct flow *flow, const struct gen_next *next,
+	uint64_t time_ns, struct gen_packet *packet)
 {
 	bool fragment = flow->shape % GEN_INNERS == GEN_FRAGMENT_FIRST;
-	unsigned shape = flow->shape + (fragment ? mark->flow_sequence & 1 : 0);
-	const struct gen_template *template = &traffic->templates[shape];
-	bool ingress = (mark->flags & GEN_MARK_INGRESS) != 0;
-	uint32_t least = (uint32_t) template->payload - template->inner;
-	uint32_t l4 = (uint32_t) template->l4 - template->inner;
-	uint8_t ttl = ingress != copy ? TTL_INGRESS : TTL_EGRESS;
-	uint8_t port = flow->outer_ports[ingress];
-	uint32_t end;
-	uint32_t sum = 0;
+	/* Each packet takes the other way than the one before, and has two fragments or one. */
+	bool later = fragment && (flow->phase & 1) != 0;
+	bool ingress = (flow->phase >> fragment & 1) != 0;
 
-	size = RTE_MAX(size, least);
-	if (fragment)
-		size = l4 + RTE_MAX((size - l4) & ~7u, 8u);
-	end = template->inner + RTE_MIN(size, traffic->truncate);
-	copy_template(bytes, template, traffic->prefix);
-	write_outer(bytes, template, copy ? flow->peer : flow->source,
-		(uint16_t)(FIRST_PORT + (copy ? (port + PORTS / 2) % PORTS : port)),
-		copy ? flow->vni + traffic->sessions : flow->vni, end);
-	write_macs(bytes + template->inner, copy ? flow->peer : flow->source, ingress != copy);
-	if (fragment)
-		sum = write_fragment(
-			bytes, template, (uint32_t)(mark->flow_sequence >> 1), size - l4);
-	write_inner_ip(bytes, template, flow, ingress, ttl, template->inner + size, sum);
-	write_l4(bytes, template, flow, mark, (size - l4) * (fragment ? 2 : 1));
-	if (template->payload + (uint32_t)GEN_MARK_LENGTH <= end)
-		gen_mark_write(bytes + template->payload, mark);
-	traffic->counts.fragments += fragment;
-	traffic->counts.ipv6 += template->inner_ip.v6;
-	traffic->counts.tunnels[template->tunnel]++;
-	traffic->counts.truncated += end < template->inner + size;
-	return end;
+	if (!later) {
+		flow->size = next->size;
+		flow->id++;
+	}
+	*packet = (struct gen_packet){
+		.own = flow->source,
+		.other = flow->peer,
+		.vni = flow->vni,
+		.own_port = flow->shape % GEN_INNERS == GEN_TCP ? TCP_SERVICE : UDP_SERVICE,
+		.other_port = flow->peer_port,
+		.outer_port = (uint16_t)(FIRST_PORT + flow->outer_ports[ingress]),
+		.size = flow->size,
+		.id = flow->id,
+		.towards = ingress,
+		.mark = {.run = traffic->run,
+			.flow = next->index,
+			.flow_sequence = flow->sequence,
+			.sequence = traffic->sequence,
+			.time_ns = time_ns,
+			.flags = ingress ? GEN_MARK_INGRESS : 0},
+	};
+	traffic->last_shape = (uint8_t)(flow->shape + later);
+	flow->phase = (uint8_t)((flow->phase + 1) & 3);
 }
 
-/* Whether write_packet() wrote the mark is a matter of lengths. */
-static bool has_room(const struct gen_traffic *traffic, const struct flow *flow, uint64_t sequence,
-	uint32_t length)
+/* The packet before as its other end's mirror point sees it. */
+static void turn_around(struct gen_packet *packet, uint32_t sessions)
 {
-	unsigned shape = flow->shape;
+	struct gen_packet before = *packet;
 
-	if (shape % GEN_INNERS == GEN_FRAGMENT_FIRST)
-		shape += sequence & 1;
-	return traffic->templates[shape].payload + (uint32_t)GEN_MARK_LENGTH <= length;
+	packet->own = before.other;
+	packet->other = before.own;
+	packet->own_port = before.other_port;
+	packet->other_port = before.own_port;
+	packet->towards = !before.towards;
+	packet->vni = before.vni + sessions;
+	packet->outer_port =
+		(uint16_t)(FIRST_PORT + (before.outer_port - FIRST_PORT + PORTS / 2) % PORTS);
+}
+
+static void count(struct gen_traffic *traffic, const struct gen_template *template, bool truncated)
+{
+	traffic->counts.fragments += template->inner_kind >= GEN_FRAGMENT_FIRST;
+	traffic->counts.ipv6 += template->inner_ip.v6;
+	traffic->counts.tunnels[template->tunnel]++;
+	traffic->counts.truncated += truncated;
+	traffic->counts.verdicts[MT_VERDICT_ACCEPTED]++;
+}
+
+/* traffic->last, of which the shape is that of a flow. */
+static struct gen_written write_last(struct gen_traffic *traffic, uint8_t *bytes)
+{
+	const struct gen_template *template = &traffic->templates[traffic->last_shape];
+	struct gen_written written = gen_packet_write(
+		bytes, &traffic->last, template, traffic->prefix, traffic->truncate);
+
+	count(traffic, template, written.truncated);
+	return written;
 }
 
 static uint32_t write_flow(
 	struct gen_traffic *traffic, const struct gen_next *next, uint8_t *bytes, uint64_t time_ns)
 {
 	struct flow *flow = &traffic->flows[next->index];
-	bool fragment = flow->shape % GEN_INNERS == GEN_FRAGMENT_FIRST;
-	struct gen_mark mark = {
-		.run = traffic->run,
-		.flow = next->index,
-		.flow_sequence = flow->sequence,
-		.sequence = traffic->sequence,
-		.time_ns = time_ns,
-		.flags = (flow->sequence >> fragment & 1) != 0 ? GEN_MARK_INGRESS : 0,
-	};
-	uint16_t size = next->size;
-	uint32_t length;
+	struct gen_written written;
 
-	if (fragment && (flow->sequence & 1) != 0)
-		size = flow->size;
-	flow->size = size;
-	length = write_packet(traffic, flow, bytes, size, &mark, false);
-	if (has_room(traffic, flow, flow->sequence, length)) {
-		traffic->sequence++;
-		traffic->counts.marked++;
-	} else {
-		traffic->counts.unmarked++;
-	}
-	flow->sequence++;
-	traffic->last_mark = mark;
-	traffic->last_size = size;
-	return length;
+	make_packet(traffic, flow, next, time_ns, &traffic->last);
+	written = write_last(traffic, bytes);
+	/* What carries no mark has no number. */
+	flow->sequence += written.marked;
+	traffic->sequence += written.marked;
+	traffic->counts.marked += written.marked;
+	traffic->counts.unmarked += !written.marked;
+	return written.length;
 }
 
-static uint32_t write_captured(
-	struct gen_traffic *traffic, const struct gen_next *next, uint8_t *bytes, bool copy)
+static uint32_t write_captured(struct gen_traffic *traffic, uint32_t index, uint8_t *bytes)
 {
-	const struct gen_captured *frame = &traffic->capture.frames[next->index];
-	const struct flow *flow = &traffic->flows[next->index];
-	const struct gen_template *template = &traffic->templates[flow->shape];
+	const struct gen_captured *frame = &traffic->capture.frames[index];
+	const struct gen_template *template = &traffic->templates[traffic->last_shape];
 	uint32_t length = RTE_MIN((uint32_t)frame->length, traffic->truncate);
-	uint32_t port = flow->outer_ports[frame->ingress];
 
-	copy_template(bytes, template, traffic->prefix);
-	write_outer(bytes, template, copy ? flow->peer : flow->source,
-		(uint16_t)(FIRST_PORT + (copy ? (port + PORTS / 2) % PORTS : port)),
-		copy ? flow->vni + traffic->sessions : flow->vni, template->inner + length);
+	gen_packet_write_outer(bytes, &traffic->last, template, traffic->prefix, length);
 	memcpy(bytes + template->inner, traffic->capture.bytes + frame->offset, length);
-	traffic->counts.tunnels[template->tunnel]++;
-	traffic->counts.truncated += length < frame->length;
-	traffic->counts.unmarked += !copy;
+	count(traffic, template, length < frame->length);
 	return template->inner + length;
+}
+
+static uint32_t write_next_captured(
+	struct gen_traffic *traffic, const struct gen_next *next, uint8_t *bytes)
+{
+	const struct flow *flow = &traffic->flows[next->index];
+	bool ingress = traffic->capture.frames[next->index].ingress;
+
+	traffic->last = (struct gen_packet){
+		.own = flow->source,
+		.other = flow->peer,
+		.vni = flow->vni,
+		.outer_port = (uint16_t)(FIRST_PORT + flow->outer_ports[ingress]),
+	};
+	traffic->last_shape = flow->shape;
+	traffic->counts.unmarked++;
+	return write_captured(traffic, next->index, bytes);
+}
+
+static uint32_t write_copy(struct gen_traffic *traffic, const struct gen_next *next, uint8_t *bytes)
+{
+	turn_around(&traffic->last, traffic->sessions);
+	traffic->counts.copies++;
+	return traffic->captured ? write_captured(traffic, next->index, bytes)
+				 : write_last(traffic, bytes).length;
 }
 
 static uint32_t write_broken(
@@ -587,15 +499,6 @@ static uint32_t write_broken(
 	memcpy(bytes, frame->bytes, frame->length);
 	traffic->counts.verdicts[kind->verdict]++;
 	return frame->length;
-}
-
-static uint32_t write_copy(struct gen_traffic *traffic, const struct gen_next *next, uint8_t *bytes)
-{
-	traffic->counts.copies++;
-	if (traffic->captured)
-		return write_captured(traffic, next, bytes, true);
-	return write_packet(traffic, &traffic->flows[next->index], bytes, traffic->last_size,
-		&traffic->last_mark, true);
 }
 
 uint32_t gen_traffic_write(
@@ -611,12 +514,11 @@ uint32_t gen_traffic_write(
 		length = write_copy(traffic, next, bytes);
 		break;
 	case KIND_CAPTURED:
-		length = write_captured(traffic, next, bytes, false);
+		length = write_next_captured(traffic, next, bytes);
 		break;
 	default:
 		length = write_broken(traffic, next, bytes);
 	}
-	traffic->counts.verdicts[MT_VERDICT_ACCEPTED] += next->kind != KIND_BROKEN;
 	traffic->counts.frames++;
 	traffic->counts.bytes += length;
 	return length;

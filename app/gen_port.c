@@ -21,8 +21,6 @@ enum {
 	HELD_UP_NS = 20000000, /* who is so late does not catch up in one burst */
 };
 
-static const uint64_t NS_PER_SECOND = 1000000000;
-
 struct sender {
 	const struct gen_options *options;
 	struct gen_traffic *traffic;
@@ -31,14 +29,6 @@ struct sender {
 	struct gen_pace pace;
 	uint64_t start_ns; /* monotonic */
 };
-
-static uint64_t realtime_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
-}
 
 static void fill_buffer(struct rte_mempool *pool, void *opaque, void *object, unsigned index)
 {
@@ -85,7 +75,7 @@ static bool send_burst(struct sender *sender, unsigned count)
 	gen_traffic_choose(sender->traffic, next, count);
 	for (unsigned i = 0; i < count; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(frames[i], void *));
-	time_ns = realtime_ns();
+	time_ns = gen_realtime_ns();
 	for (unsigned i = 0; i < count; i++) {
 		uint32_t length = gen_traffic_write(
 			sender->traffic, &next[i], rte_pktmbuf_mtod(frames[i], uint8_t *), time_ns);

@@ -21,6 +21,14 @@ uint64_t gen_monotonic_ns(void)
 	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
 }
 
+uint64_t gen_realtime_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
 void gen_progress_start(struct gen_progress *progress, const char *what, bool quiet)
 {
 	*progress = (struct gen_progress){.what = what, .quiet = quiet};

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "gen_options.h"
+#include "gen_receive.h"
 #include "gen_send.h"
 #include "stop.h"
 
@@ -40,7 +41,7 @@ int main(int argc, char **argv)
 
 	if (status < 0) {
 		stop_on_signals();
-		fine = send_traffic(&options);
+		fine = options.receive ? gen_receive(&options) : send_traffic(&options);
 		status = fine ? EXIT_SUCCESS : EXIT_FAILURE;
 	}
 	gen_options_free(&options);

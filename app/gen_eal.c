@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -134,9 +135,20 @@ static bool start_eal(const struct gen_options *options)
 	return false;
 }
 
+/* net_af_packet receives only into a buffer that takes a whole frame of its ring. */
+static uint32_t least_room(const char *device)
+{
+	enum { USUAL = 2048 };
+	const char *frame = strstr(device, ",framesz=");
+	unsigned long bytes = frame != NULL ? strtoul(frame + 9, NULL, 10) : USUAL;
+
+	return (uint32_t)RTE_MIN(RTE_MAX(bytes, (unsigned long)USUAL), 1ul << 15);
+}
+
 static bool make_pool(struct gen_port *port, const struct gen_options *options, uint32_t room)
 {
-	uint32_t size = RTE_ALIGN(room, 64u) + RTE_PKTMBUF_HEADROOM;
+	uint32_t size =
+		RTE_ALIGN(RTE_MAX(room, least_room(options->device)), 64u) + RTE_PKTMBUF_HEADROOM;
 	uint32_t count = options->mbufs;
 
 	if (count == 0)

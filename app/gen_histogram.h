@@ -42,12 +42,12 @@ static inline struct gen_histogram *gen_histogram_create(uint32_t bits)
 	return histogram;
 }
 
-/* Times below 2^bits have a bucket each; above, the bits below the first 2^bits are left out. */
+/* Of a time below 2^GEN_HISTOGRAM_OCTAVES. Times below 2^bits have a bucket each; above, the bits
+ * below the first 2^bits are left out. */
 static inline uint32_t gen_histogram_bucket(uint32_t bits, uint64_t time_ns)
 {
 	uint32_t shift;
 
-	time_ns = RTE_MIN(time_ns, (1ull << GEN_HISTOGRAM_OCTAVES) - 1);
 	if (time_ns >> bits == 0)
 		return (uint32_t)time_ns;
 	shift = 63u - (uint32_t)__builtin_clzll(time_ns) - bits;
@@ -65,7 +65,10 @@ static inline uint64_t gen_histogram_upper(uint32_t bits, uint32_t bucket)
 
 static inline void gen_histogram_add(struct gen_histogram *histogram, uint64_t time_ns)
 {
-	uint32_t *bucket = &histogram->buckets[gen_histogram_bucket(histogram->bits, time_ns)];
+	uint32_t *bucket;
+
+	time_ns = RTE_MIN(time_ns, (1ull << GEN_HISTOGRAM_OCTAVES) - 1);
+	bucket = &histogram->buckets[gen_histogram_bucket(histogram->bits, time_ns)];
 
 	*bucket += *bucket != UINT32_MAX;
 	histogram->count++;

@@ -3,6 +3,7 @@
  * records: for an interface, when the kernel got the frame. */
 #include "gen_receive.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -60,6 +61,8 @@ static pcap_t *open_interface(const char *name)
 	pcap_set_buffer_size(pcap, BUFFER_BYTES);
 	pcap_set_tstamp_precision(pcap, PCAP_TSTAMP_PRECISION_NANO);
 	rc = pcap_activate(pcap);
+	if (rc >= 0)
+		rc = pcap_setnonblock(pcap, 1, error);
 	if (rc < 0) {
 		const char *words = pcap_geterr(pcap);
 
@@ -69,6 +72,14 @@ static pcap_t *open_interface(const char *name)
 		return NULL;
 	}
 	return pcap;
+}
+
+/* pcap_dispatch() itself would wait for the first frame however long that takes. */
+static void wait_for_frames(pcap_t *pcap)
+{
+	struct pollfd waited = {.fd = pcap_get_selectable_fd(pcap), .events = POLLIN};
+
+	poll(&waited, 1, WAIT_MS);
 }
 
 bool gen_receive_pcap(struct gen_receiver *receiver)
@@ -95,6 +106,8 @@ bool gen_receive_pcap(struct gen_receiver *receiver)
 		count = pcap_dispatch(pcap, BURST, take_record, (u_char *)receiver);
 		if (count < 0 || (count == 0 && !live))
 			break;
+		if (count == 0)
+			wait_for_frames(pcap);
 	}
 	if (count == PCAP_ERROR)
 		gen_complain("%s: %s", name, pcap_geterr(pcap));

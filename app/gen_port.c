@@ -19,6 +19,7 @@ enum {
 	MIN_SLEEP_NS = 200000, /* a shorter time is waited for busily */
 	WAKE_EARLY_NS = 100000,
 	HELD_UP_NS = 20000000, /* who is so late does not catch up in one burst */
+	LINGER_NS = 300000000,
 };
 
 struct sender {
@@ -169,6 +170,9 @@ bool gen_send_port(
 	if (fine) {
 		rte_mempool_obj_iter(sender.port.pool, fill_buffer, NULL);
 		send_all(&sender);
+		/* What lies in a NIC's or memif's ring is lost when the port is closed, and no
+		 * driver of those says when its peer has taken it. */
+		nanosleep(&(struct timespec){.tv_nsec = LINGER_NS}, NULL);
 	}
 	gen_port_close(&sender.port);
 	return fine;

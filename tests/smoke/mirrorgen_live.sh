@@ -96,7 +96,7 @@ start memif "net_memif0,role=server,id=0,socket=$LAB_TMP/in.memif,socket-abstrac
 lab_spawn "$LAB_TARGET" "$LAB_TMP/again.json:$LAB_TMP/again.log" "$GEN" --receive --json -s 60 \
     --idle 3 -d "net_memif0,role=client,id=1,socket=$LAB_TMP/out.memif,socket-abstract=no,bsize=2048"
 RECEIVER_again=$LAB_PID
-wait_for '[ "$(lab_ctl memif outputs --json | jq ".outputs[] | select(.name == \"again\").up")" = true ]' \
+wait_for '[ "$(lab_ctl memif outputs --json | jq -r ".outputs[] | select(.name == \"again\").state")" = up ]' \
     20 "the receiver's memif is connected"
 "$GEN" -d "net_memif0,role=client,id=0,socket=$LAB_TMP/in.memif,socket-abstract=no,bsize=2048" \
     -c 50000 --rate 20kpps "${TRAFFIC[@]}" >"$LAB_TMP/shared.json"

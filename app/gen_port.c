@@ -28,7 +28,9 @@ struct sender {
 	struct gen_result *result;
 	struct gen_port port;
 	struct gen_pace pace;
+	struct gen_progress progress;
 	uint64_t start_ns; /* monotonic */
+	uint64_t end_ns;
 };
 
 static void fill_buffer(struct rte_mempool *pool, void *opaque, void *object, unsigned index)
@@ -41,23 +43,37 @@ static void fill_buffer(struct rte_mempool *pool, void *opaque, void *object, un
 		rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM);
 }
 
+static void show_progress(struct sender *sender, uint64_t now_ns)
+{
+	const struct gen_counts *counts = gen_traffic_counts(sender->traffic);
+
+	gen_progress_show(&sender->progress, now_ns, counts->frames, counts->bytes, "");
+}
+
+/* Between two tries to send. False when the end is wanted, and has been waited for. */
+static bool wait_for_port(struct sender *sender, unsigned *tries)
+{
+	uint64_t now_ns = gen_monotonic_ns();
+
+	sender->result->waits++;
+	show_progress(sender, now_ns);
+	if (!stop_wanted() && now_ns < sender->end_ns) {
+		rte_pause();
+		return true;
+	}
+	nanosleep(&(struct timespec){.tv_nsec = END_PAUSE_NS}, NULL);
+	return ++*tries <= END_TRIES;
+}
+
 /* A port that is full is waited for: what was made is numbered, and shall not be lost here. */
 static void transmit(struct sender *sender, struct rte_mbuf **frames, unsigned count)
 {
 	unsigned sent = rte_eth_tx_burst(sender->port.device.id, 0, frames, (uint16_t)count);
 	unsigned tries = 0;
 
-	while (sent < count) {
-		sender->result->waits++;
-		if (stop_wanted()) {
-			if (++tries > END_TRIES)
-				break;
-			nanosleep(&(struct timespec){.tv_nsec = END_PAUSE_NS}, NULL);
-		}
-		rte_pause();
+	while (sent < count && wait_for_port(sender, &tries))
 		sent += rte_eth_tx_burst(
 			sender->port.device.id, 0, frames + sent, (uint16_t)(count - sent));
-	}
 	if (sent < count) {
 		sender->result->not_sent += count - sent;
 		rte_pktmbuf_free_bulk(frames + sent, count - sent);
@@ -119,15 +135,14 @@ static void send_all(struct sender *sender)
 	const struct gen_limits *limits = &sender->options->limits;
 	const struct gen_counts *counts = gen_traffic_counts(sender->traffic);
 	uint64_t count = limits->count != 0 ? limits->count : UINT64_MAX;
-	uint64_t end_ns = UINT64_MAX;
-	struct gen_progress progress;
 	uint64_t now_ns;
 
-	gen_progress_start(&progress, "sent", sender->options->quiet);
-	now_ns = sender->start_ns = progress.start_ns;
+	gen_progress_start(&sender->progress, "sent", sender->options->quiet);
+	now_ns = sender->start_ns = sender->progress.start_ns;
+	sender->end_ns = UINT64_MAX;
 	if (limits->seconds > 0)
-		end_ns = now_ns + (uint64_t)(limits->seconds * 1e9);
-	while (!stop_wanted() && counts->frames < count && now_ns < end_ns) {
+		sender->end_ns = now_ns + (uint64_t)(limits->seconds * 1e9);
+	while (!stop_wanted() && counts->frames < count && now_ns < sender->end_ns) {
 		unsigned burst = due(sender, now_ns, count - counts->frames);
 
 		/* A driver may free what it has sent only when it is called. */
@@ -137,8 +152,7 @@ static void send_all(struct sender *sender)
 			rte_eth_tx_burst(sender->port.device.id, 0, NULL, 0);
 		}
 		now_ns = gen_monotonic_ns();
-		gen_progress_show(&progress, now_ns, counts->frames - sender->result->not_sent,
-			counts->bytes, "");
+		show_progress(sender, now_ns);
 	}
 	sender->result->seconds = (double)(now_ns - sender->start_ns) / 1e9;
 }

@@ -129,8 +129,8 @@ static void print_words(const struct gen_receiver *receiver)
 {
 	const struct gen_account *account = &receiver->account;
 
-	printf("%" PRIu64 " frames, %" PRIu64 " bytes, %" PRIu64 " of %" PRIu64
-	       " flows marked, %" PRIu64 " without a mark\n",
+	printf("%" PRIu64 " frames, %" PRIu64 " bytes: %" PRIu64 " with a mark, of %" PRIu64
+	       " flows, and %" PRIu64 " without\n",
 		receiver->frames, receiver->bytes, account->marked, flows_seen(account),
 		receiver->unmarked);
 	printf("%" PRIu64 " unique, %" PRIu64 " lost, %" PRIu64 " duplicated, %" PRIu64

@@ -16,79 +16,6 @@ enum {
 	MAX_PER_FLOW = 1 << 16,
 };
 
-static const char usage[] =
-	"usage: mirrorgen (-w FILE | -d DEVICE) [OPTIONS] [-- EAL ARGUMENTS]\n"
-	"       mirrorgen --receive (-o NAME | -d DEVICE | -i INTERFACE | -f FILE) [OPTIONS]\n"
-	"                 [-- EAL ARGUMENTS]\n"
-	"Makes mirror traffic in AWS's shape, with numbers and times of sending in it; or "
-	"receives\n"
-	"such traffic, in its tunnel or out of it, and reports loss, duplicates, order and "
-	"latency.\n"
-	"\n"
-	"Where to:\n"
-	"  -w, --write FILE       a pcap file (nanoseconds); - is standard output. Needs no root\n"
-	"  -d, --device DEVICE    a port of DPDK: a PCI address, or a vdev string as\n"
-	"                         net_memif0,socket=/run/x.sock or net_af_packet0,iface=eth1\n"
-	"How much:\n"
-	"  -c, --count N          frames\n"
-	"  -s, --seconds S        in a file: of the frames' times\n"
-	"      --rate RATE        100kpps, 1.5Mpps, or of outer frames' bits 10Gbps; default: as\n"
-	"                         fast as it can, in a file 1Mpps\n"
-	"      --seed N           default 1; the same seed makes the same bytes\n"
-	"What:\n"
-	"      --flows N          conversations; default 1024\n"
-	"      --distribution D   of packets over flows: uniform (default), zipf, zipf:EXPONENT,\n"
-	"                         or cycle: each in turn\n"
-	"      --sources N        mirrored interfaces; default 1\n"
-	"      --sessions N       VNIs; default 1\n"
-	"      --vni N            the first of them; default 1\n"
-	"      --size SIZES       of inner frames, without checksum: 1400, 64-1500, weights as\n"
-	"                         64:7,590:4,1514:1, or imix, which is 60:7,590:4,1514:1;\n"
-	"                         default 300. A frame is never shorter than its headers\n"
-	"      --pcap FILE        inner frames out of a capture, in turn, instead of made ones;\n"
-	"                         they carry no mark\n"
-	"      --truncate BYTES   cut inner frames, as a session's packet length does\n"
-	"      --tunnel LIST      vxlan (default), geneve, gwlb, or weights: vxlan:8,gwlb:2\n"
-	"      --ipv6 PERCENT     of flows: inside\n"
-	"      --outer-ipv6 PERCENT  of flows: outside\n"
-	"      --udp PERCENT      of flows, the others are TCP; default 20\n"
-	"      --fragments PERCENT  of flows: each packet in two IP fragments\n"
-	"      --copies PERCENT   of packets: sent once more by a second mirror point, with a VNI\n"
-	"                         of its own: VNI + sessions\n"
-	"      --malformed LIST   VERDICT=PERCENT of frames, as vxlan_no_vni=1,host=2, or all=5\n"
-	"Addresses:\n"
-	"      --to ADDRESS       of the mirror target; default 172.31.2.2\n"
-	"      --to6 ADDRESS      the same for IPv6; default 2001:db8:ffff::2\n"
-	"      --to-mac MAC       default 02:00:0a:4d:02:02\n"
-	"      --from-mac MAC     default 02:00:0a:4d:02:01\n"
-	"      --source ADDRESS   of the first mirrored interface; default 172.31.16.1\n"
-	"      --vxlan-port N     default 4789\n"
-	"      --geneve-port N    default 6081\n"
-	"To receive, with --receive:\n"
-	"  -o, --output NAME      from a ring output of mirrortapd\n"
-	"  -d, --device DEVICE    from a port of DPDK\n"
-	"  -i, --interface NAME   from a kernel interface, as a TAP\n"
-	"  -f, --file FILE        from a pcap or pcapng file; - is standard input\n"
-	"      --expect N         so many marked packets were sent (\"marked\" of the sender's\n"
-	"                         result): end when all are there, and fail if they are not\n"
-	"      --idle S           end when no mark has come for S seconds after the first; with\n"
-	"                         --expect, to see what comes beside what is expected\n"
-	"  -s, --seconds S        end after so long\n"
-	"      --per-flow N       report flows 0 to N-1 by themselves as well, at most 65536\n"
-	"      --socket PATH      with -o: the daemon's control socket; default\n"
-	"                         " MT_DEFAULT_SOCKET "\n"
-	"      --file-prefix P    with -o: DPDK's file prefix of the daemon; default: as it says\n"
-	"Both:\n"
-	"      --json             the result as JSON on standard output, else in words\n"
-	"  -q, --quiet            no line each second on standard error\n"
-	"      --cpu N            where to run, with -d; default: the last CPU allowed\n"
-	"      --mbufs N          packet buffers, with -d\n"
-	"  -v, --verbose          show DPDK's messages\n"
-	"  -h, --help             this text\n"
-	"  -V, --version          the version\n"
-	"Ctrl-C ends it, with the result. Exit: 0, 1 for failure, 2 for usage.\n"
-	"docs/mirrorgen.md has examples, and what a mark is.\n";
-
 void gen_complain(const char *format, ...)
 {
 	va_list arguments;
@@ -513,7 +440,7 @@ int gen_options_parse(int argc, char **argv, struct gen_options *options)
 	set_defaults(options);
 	while (fine && (id = getopt_long(argc, argv, "+w:d:o:i:f:c:s:qvhV", known, NULL)) != -1) {
 		if (id == 'h') {
-			fputs(usage, stdout);
+			fputs(gen_usage, stdout);
 			return EXIT_SUCCESS;
 		}
 		if (id == 'V') {

@@ -53,6 +53,9 @@ void gen_options_free(struct gen_options *options);
 /* One line to standard error, "mirrorgen: " in front. */
 void gen_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* What --help says. */
+extern const char gen_usage[];
+
 /* --- gen_values.c: values of options; each says what is wrong, and what is allowed --- */
 
 bool gen_parse_number(

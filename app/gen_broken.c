@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Malformed frames by the verdict that they get. All are padded to the 60 bytes of the shortest
  * Ethernet frame, so that a link which pads does not change what they are. */
+#include "gen_broken.h"
+
 #include <netinet/in.h>
+#include <stdlib.h>
 
 #include "gen_bytes.h"
-#include "gen_traffic.h"
+#include "gen_random.h"
 
 enum {
 	IP = 14,
@@ -12,6 +15,18 @@ enum {
 	PAYLOAD = 42,
 	MIN_FRAME = 60,
 	FIRST_PORT = 0xff80,
+	MAX_VARIANTS = 8,
+};
+
+/* All frames that get one verdict, which take turns. */
+struct gen_broken_kind {
+	enum mt_verdict verdict;
+	uint32_t count;
+	uint32_t next;
+	struct {
+		uint8_t bytes[GEN_BROKEN_BYTES];
+		uint32_t length;
+	} frames[MAX_VARIANTS];
 };
 
 /* Fills in the checksum of the outer IPv4 header as it stands. */
@@ -237,4 +252,55 @@ uint32_t gen_broken_make(enum mt_verdict verdict, unsigned variant, const struct
 		length = make_geneve(bytes, ends, verdict, variant);
 	}
 	return length == 0 || length >= MIN_FRAME ? length : MIN_FRAME;
+}
+
+bool gen_broken_begin(struct gen_broken *broken, const struct gen_spec *spec)
+{
+	double weights[MT_VERDICT_COUNT];
+	double sum = 0;
+
+	*broken = (struct gen_broken){0};
+	broken->kinds = calloc(MT_VERDICT_COUNT, sizeof(*broken->kinds));
+	if (broken->kinds == NULL)
+		return false;
+	for (unsigned v = 0; v < MT_VERDICT_COUNT; v++) {
+		struct gen_broken_kind *kind = &broken->kinds[broken->count];
+
+		if (spec->malformed[v] <= 0)
+			continue;
+		kind->verdict = v;
+		while (kind->count < MAX_VARIANTS) {
+			uint32_t length = gen_broken_make(
+				v, kind->count, &spec->ends, kind->frames[kind->count].bytes);
+
+			if (length == 0)
+				break;
+			kind->frames[kind->count++].length = length;
+		}
+		if (kind->count == 0)
+			continue;
+		weights[broken->count++] = spec->malformed[v];
+		sum += spec->malformed[v];
+	}
+	broken->share = gen_share(sum);
+	return broken->count == 0 || gen_choice_make(&broken->choice, weights, broken->count);
+}
+
+void gen_broken_end(struct gen_broken *broken)
+{
+	gen_choice_free(&broken->choice);
+	free(broken->kinds);
+	*broken = (struct gen_broken){0};
+}
+
+uint32_t gen_broken_write(struct gen_broken *broken, uint32_t drawn, uint8_t *bytes,
+	uint64_t counts[MT_VERDICT_COUNT])
+{
+	struct gen_broken_kind *kind = &broken->kinds[drawn];
+	uint32_t variant = kind->next;
+
+	kind->next = variant + 1 < kind->count ? variant + 1 : 0;
+	memcpy(bytes, kind->frames[variant].bytes, kind->frames[variant].length);
+	counts[kind->verdict]++;
+	return kind->frames[variant].length;
 }

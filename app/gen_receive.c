@@ -106,10 +106,14 @@ static bool receive_from(struct gen_receiver *receiver)
 	return gen_receive_pcap(receiver);
 }
 
-static bool check_expected(const struct gen_receiver *receiver)
+static bool check_end(const struct gen_receiver *receiver)
 {
 	uint64_t expected = receiver->options->expect;
 
+	if (receiver->cut_off) {
+		gen_complain("mirrortapd has ended; this is what had come until then");
+		return false;
+	}
 	if (expected == 0 || receiver->account.unique == expected)
 		return true;
 	gen_complain("%" PRIu64 " marked packets were expected, %" PRIu64 " have come", expected,
@@ -129,7 +133,7 @@ bool gen_receive(const struct gen_options *options)
 	}
 	fine = receive_from(&receiver);
 	if (fine)
-		fine = gen_report_received(&receiver) && check_expected(&receiver);
+		fine = gen_report_received(&receiver) && check_end(&receiver);
 	gen_account_end(&receiver.account);
 	return fine;
 }

@@ -23,6 +23,7 @@ struct gen_receiver {
 	uint64_t missed;    /* by the port or interface itself, as it says */
 	uint64_t first_ns;  /* monotonic, of the first mark; 0: none yet */
 	uint64_t last_ns;   /* of the last */
+	bool cut_off;       /* the daemon ended first */
 	uint64_t new_marks; /* at last_ns: how many there were */
 };
 

@@ -137,10 +137,10 @@ bool gen_receive_ring(struct gen_receiver *receiver)
 			reader.rings.count == 1 ? "" : "s", receiver->options->output);
 	gen_progress_start(&receiver->progress, "received", receiver->options->quiet);
 	fine = pthread_create(&thread, NULL, read_frames, &reader) == 0;
-	if (!fine)
+	if (fine)
+		receiver->cut_off = !watch(&reader, &daemon, thread);
+	else
 		gen_complain("no thread could be started");
-	else if (!watch(&reader, &daemon, thread))
-		gen_complain("mirrortapd has ended");
 	dump_detach(&reader.rings);
 	return fine;
 }

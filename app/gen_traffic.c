@@ -9,6 +9,7 @@
 #include <rte_common.h>
 #include <rte_prefetch.h>
 
+#include "gen_broken.h"
 #include "gen_capture.h"
 #include "gen_packet.h"
 #include "gen_random.h"
@@ -21,7 +22,6 @@ enum {
 	PEER_PORTS = 60000,
 	TCP_SERVICE = 443,
 	UDP_SERVICE = 9,
-	MAX_VARIANTS = 8, /* of malformed frames with one verdict */
 	FLOWS_ALIGN = 64,
 };
 
@@ -47,19 +47,6 @@ struct flow {
 };
 static_assert(sizeof(struct flow) == 32, "two flows in a cache line");
 
-struct broken {
-	uint8_t bytes[GEN_BROKEN_BYTES];
-	uint32_t length;
-};
-
-/* All malformed frames that get one verdict, which take turns. */
-struct broken_kind {
-	enum mt_verdict verdict;
-	uint32_t count;
-	uint32_t next;
-	struct broken frames[MAX_VARIANTS];
-};
-
 struct gen_traffic {
 	struct gen_random random;
 	struct gen_counts counts;
@@ -76,10 +63,7 @@ struct gen_traffic {
 	struct gen_choice zipf;
 	struct gen_choice sizes;
 	uint16_t *size_bytes;
-	uint64_t malformed_share;
-	struct gen_choice malformed;
-	struct broken_kind *broken;
-	uint32_t broken_count;
+	struct gen_broken broken;
 	uint64_t copies_share;
 	bool copy_next;
 	struct gen_packet last; /* the packet before, for a copy of it */
@@ -188,43 +172,12 @@ static bool make_captured(
 	return true;
 }
 
-static bool make_broken(struct gen_traffic *traffic, const struct gen_spec *spec)
-{
-	double weights[MT_VERDICT_COUNT];
-	double sum = 0;
-
-	traffic->broken = calloc(MT_VERDICT_COUNT, sizeof(*traffic->broken));
-	if (traffic->broken == NULL)
-		return false;
-	for (unsigned v = 0; v < MT_VERDICT_COUNT; v++) {
-		struct broken_kind *kind = &traffic->broken[traffic->broken_count];
-
-		if (spec->malformed[v] <= 0)
-			continue;
-		kind->verdict = v;
-		for (; kind->count < MAX_VARIANTS; kind->count++) {
-			struct broken *frame = &kind->frames[kind->count];
-
-			frame->length = gen_broken_make(v, kind->count, &spec->ends, frame->bytes);
-			if (frame->length == 0)
-				break;
-		}
-		if (kind->count == 0)
-			continue;
-		weights[traffic->broken_count++] = spec->malformed[v];
-		sum += spec->malformed[v];
-	}
-	traffic->malformed_share = gen_share(sum);
-	return traffic->broken_count == 0
-		|| gen_choice_make(&traffic->malformed, weights, traffic->broken_count);
-}
-
 /* How long frames can get, and how much of a template must be written over what an earlier frame
  * has left in the buffer. */
 static void measure(struct gen_traffic *traffic, const struct gen_spec *spec)
 {
 	uint32_t inner = traffic->capture.longest;
-	uint32_t headers = traffic->broken_count > 0 ? GEN_BROKEN_BYTES : 0;
+	uint32_t headers = traffic->broken.count > 0 ? GEN_BROKEN_BYTES : 0;
 
 	for (uint32_t i = 0; i < spec->sizes.count && !traffic->captured; i++)
 		inner = RTE_MAX(inner, spec->sizes.bytes[i]);
@@ -239,7 +192,7 @@ static void measure(struct gen_traffic *traffic, const struct gen_spec *spec)
 	}
 	traffic->prefix =
 		RTE_MIN(RTE_ALIGN(headers, (uint32_t)GEN_COPY_ALIGN), (uint32_t)GEN_MAX_PREFIX);
-	if (traffic->broken_count > 0)
+	if (traffic->broken.count > 0)
 		traffic->longest = RTE_MAX(traffic->longest, (uint32_t)GEN_BROKEN_BYTES);
 }
 
@@ -261,7 +214,7 @@ struct gen_traffic *gen_traffic_create(const struct gen_spec *spec, char error[G
 		gen_template_make(&traffic->templates[s], s, &spec->ends);
 	fine = spec->capture != NULL ? make_captured(traffic, spec, error)
 				     : make_flows(traffic, spec) && make_sizes(traffic, spec);
-	if (!fine || !make_broken(traffic, spec)) {
+	if (!fine || !gen_broken_begin(&traffic->broken, spec)) {
 		gen_traffic_free(traffic);
 		return NULL;
 	}
@@ -276,9 +229,8 @@ void gen_traffic_free(struct gen_traffic *traffic)
 	gen_capture_free(&traffic->capture);
 	gen_choice_free(&traffic->zipf);
 	gen_choice_free(&traffic->sizes);
-	gen_choice_free(&traffic->malformed);
+	gen_broken_end(&traffic->broken);
 	free(traffic->size_bytes);
-	free(traffic->broken);
 	free(traffic->flows);
 	free(traffic);
 }
@@ -336,11 +288,11 @@ static void choose(struct gen_traffic *traffic, struct gen_next *next)
 		next->index = traffic->chosen;
 		return;
 	}
-	if (traffic->malformed_share != 0
-		&& gen_hits(gen_random_next(&traffic->random), traffic->malformed_share)) {
+	if (traffic->broken.share != 0
+		&& gen_hits(gen_random_next(&traffic->random), traffic->broken.share)) {
 		next->kind = KIND_BROKEN;
 		next->index =
-			gen_choice_draw(&traffic->malformed, gen_random_next(&traffic->random));
+			gen_choice_draw(&traffic->broken.choice, gen_random_next(&traffic->random));
 		return;
 	}
 	traffic->copy_next = traffic->copies_share != 0
@@ -489,18 +441,6 @@ static uint32_t write_copy(struct gen_traffic *traffic, const struct gen_next *n
 				 : write_last(traffic, bytes).length;
 }
 
-static uint32_t write_broken(
-	struct gen_traffic *traffic, const struct gen_next *next, uint8_t *bytes)
-{
-	struct broken_kind *kind = &traffic->broken[next->index];
-	const struct broken *frame = &kind->frames[kind->next];
-
-	kind->next = kind->next + 1 < kind->count ? kind->next + 1 : 0;
-	memcpy(bytes, frame->bytes, frame->length);
-	traffic->counts.verdicts[kind->verdict]++;
-	return frame->length;
-}
-
 uint32_t gen_traffic_write(
 	struct gen_traffic *traffic, const struct gen_next *next, uint8_t *bytes, uint64_t time_ns)
 {
@@ -517,7 +457,8 @@ uint32_t gen_traffic_write(
 		length = write_next_captured(traffic, next, bytes);
 		break;
 	default:
-		length = write_broken(traffic, next, bytes);
+		length = gen_broken_write(
+			&traffic->broken, next->index, bytes, traffic->counts.verdicts);
 	}
 	traffic->counts.frames++;
 	traffic->counts.bytes += length;

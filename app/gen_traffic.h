@@ -137,10 +137,3 @@ static inline struct mt_tunnels gen_tunnels(const struct gen_ends *ends)
 		.hash = mt_hash_configure(MT_HASH_5_TUPLE, false),
 	};
 }
-
-/* --- gen_broken.c --- */
-
-/* Writes the `variant`-th malformed frame that gets `verdict`. Returns its length, 0 if there are
- * not so many, or none. */
-uint32_t gen_broken_make(enum mt_verdict verdict, unsigned variant, const struct gen_ends *ends,
-	uint8_t bytes[GEN_BROKEN_BYTES]);

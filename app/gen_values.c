@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gen_broken.h"
+
 enum {
 	MAX_PARTS = 64, /* of a list */
 	WORD = 64,

@@ -73,6 +73,16 @@ jq -e --slurpfile sent "$LAB_TMP/file.json" '(.drops | map_values(select(. > 0))
     == ($sent[0].verdicts | del(.accepted, .host)) and .host == $sent[0].verdicts.host' \
     "$LAB_TMP/replay.ledger" >/dev/null || lab_die "verdicts differ: $(cat "$LAB_TMP/replay.ledger")"
 
+# The daemon ends first: what had come is told, and that it was cut off.
+start ended "net_pcap0,rx_pcap=$LAB_TMP/mirrored.pcap"
+receive early -o ids --socket "$LAB_TMP/ended.sock"
+wait_for '[ "$(lab_ledger ended .outputs.ids.in_flight)" -eq 0 ]' 10 "the ring is empty"
+lab_daemon_stop ended
+wait_for "! lab_running $RECEIVER_early" 10 "mirrorgen --receive ends with the daemon"
+! wait "$RECEIVER_early" || lab_die "the daemon had ended, but the exit status is 0"
+grep -q "mirrortapd has ended" "$LAB_TMP/early-receive.log" || lab_die "the end was not told"
+compare file early "$(result file copies)"
+
 # A kernel link, and beside the ring a TAP. The sender needs no hugepages.
 start link "$(lab_af_packet t0 1)" "  - {name: tools, type: tap, interface: mirror0}"
 receive ids -o ids --socket "$LAB_TMP/link.sock" --idle 3

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "gen_account.h"
+#include "gen_broken.h"
 #include "gen_choice.h"
 #include "gen_options.h"
 #include "gen_random.h"
@@ -257,6 +258,64 @@ static void marks_are_found(void **state)
 	assert_false(gen_mark_find(&frame, &tunnels, &read));
 }
 
+/* The receiver trusts no length: frames cut anywhere, and with bytes changed, in blocks of their
+ * very size, so that a sanitizer sees what reads beyond them. */
+static void cut_frames_are_read_safely(void **state)
+{
+	uint32_t size = 200;
+	double weight = 1;
+	struct gen_spec spec = {
+		.ends = ends,
+		.sources = 1,
+		.sessions = 1,
+		.flows = 64,
+		.distribution = GEN_CYCLE,
+		.sizes = {&size, &weight, 1},
+		.tunnels = {1, 1, 1},
+		.ipv6 = 0.5,
+		.outer_ipv6 = 0.5,
+		.udp = 0.5,
+		.fragments = 0.3,
+	};
+	struct mt_tunnels tunnels = gen_tunnels(&ends);
+	struct gen_random random = {.state = 3};
+	char error[GEN_ERROR_SIZE];
+	struct gen_traffic *traffic = gen_traffic_create(&spec, error);
+	uint8_t *bytes = malloc(gen_traffic_room(traffic));
+	unsigned found = 0;
+
+	(void)state;
+	assert_non_null(bytes);
+	gen_traffic_fill(bytes, gen_traffic_room(traffic));
+	for (unsigned n = 0; n < 128; n++) {
+		struct gen_next next;
+		uint32_t whole;
+
+		gen_traffic_choose(traffic, &next, 1);
+		whole = gen_traffic_write(traffic, &next, bytes, n);
+		for (uint32_t length = 0; length <= whole; length++) {
+			uint8_t *copy = malloc(RTE_MAX(length, 1u));
+			struct rte_mbuf frame = {.buf_addr = copy,
+				.data_len = (uint16_t)length,
+				.pkt_len = length,
+				.nb_segs = 1};
+			struct gen_mark mark;
+
+			assert_non_null(copy);
+			memcpy(copy, bytes, length);
+			found += gen_mark_find(&frame, &tunnels, &mark);
+			if (length > 0)
+				copy[gen_random_next(&random) % length] ^=
+					(uint8_t)gen_random_next(&random);
+			gen_mark_find(&frame, &tunnels, &mark);
+			free(copy);
+		}
+	}
+	assert_true(found >= 128);
+	free(bytes);
+	gen_traffic_free(traffic);
+}
+
 /* --- the receiver's books --- */
 
 static void take(struct gen_account *account, uint32_t flow, uint64_t flow_sequence,
@@ -402,6 +461,7 @@ int main(void)
 		cmocka_unit_test(malformed_frames_get_their_verdicts),
 		cmocka_unit_test(frames_are_what_they_say),
 		cmocka_unit_test(marks_are_found),
+		cmocka_unit_test(cut_frames_are_read_safely),
 		cmocka_unit_test(loss_is_counted),
 		cmocka_unit_test(duplicates_are_not_late_ones),
 		cmocka_unit_test(the_window_moves),

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "gen_packet.h"
 
+#include <netinet/in.h>
+#include <stdlib.h>
+
 #include <rte_common.h>
 
 #include "gen_bytes.h"
@@ -100,6 +103,77 @@ static uint32_t write_fragment(
 	return (id & 0xffff) + (first ? 0 : field); /* MF is in the template's sum */
 }
 
+uint32_t *gen_packet_sums(uint32_t longest)
+{
+	uint32_t words = longest / 2 + 2;
+	uint32_t *sums = malloc((words + 1) * sizeof(*sums));
+
+	if (sums == NULL)
+		return NULL;
+	sums[0] = 0;
+	for (uint32_t n = 0; n < words; n++)
+		sums[n + 1] = sums[n] + (gen_filler(2 * n) << 8 | gen_filler(2 * n + 1));
+	return sums;
+}
+
+/* Of what stands from `at`, which is even, to `end`: filler. */
+static uint64_t sum_filler(const uint32_t *sums, uint32_t at, uint32_t end)
+{
+	uint64_t sum = sums[end / 2] - sums[at / 2];
+
+	return end % 2 != 0 ? sum + ((uint64_t)gen_filler(end - 1) << 8) : sum;
+}
+
+/* As 32-bit numbers: those add up to the same as 16-bit ones do (RFC 1071). */
+static uint64_t sum_mark(const struct gen_mark *mark)
+{
+	uint64_t sum = GEN_MARK_MAGIC;
+
+	sum += GEN_MARK_VERSION << 24 | (uint32_t)mark->flags << 16;
+	sum += (uint64_t)mark->run + mark->flow;
+	sum += (mark->flow_sequence >> 32) + (uint32_t)mark->flow_sequence;
+	sum += (mark->sequence >> 32) + (uint32_t)mark->sequence;
+	return sum + (mark->time_ns >> 32) + (uint32_t)mark->time_ns;
+}
+
+static uint16_t fold64(uint64_t sum)
+{
+	sum = (sum >> 32) + (uint32_t)sum;
+	sum = (sum >> 32) + (uint32_t)sum;
+	sum = (sum >> 16) + (sum & 0xffff);
+	return gen_fold((uint32_t)sum);
+}
+
+/* The TCP or UDP checksum of an inner packet that ends at `end`, before truncation. A fragmented
+ * one's stays 0: the later fragment is not written yet. */
+static void write_checksum(uint8_t *bytes, const struct gen_packet *packet,
+	const struct gen_template *template, const uint32_t *sums, uint32_t end, bool marked)
+{
+	bool tcp = template->inner_kind == GEN_TCP;
+	uint32_t length = end - template->l4;
+	uint32_t payload = template->payload;
+	uint64_t sum =
+		(uint64_t)packet->own + packet->other + packet->own_port + packet->other_port;
+	uint16_t checksum;
+
+	sum += length + (tcp ? IPPROTO_TCP : IPPROTO_UDP);
+	if (template->inner_ip.v6)
+		sum += 2 * (uint64_t)GEN_IPV6_PREFIX;
+	if (tcp)
+		sum += 2 * (uint64_t)(uint32_t)packet->mark.flow_sequence + GEN_TCP_FIXED_SUM;
+	else
+		sum += length;
+	if (marked) {
+		sum += sum_mark(&packet->mark);
+		payload += GEN_MARK_LENGTH;
+	}
+	checksum = fold64(sum + sum_filler(sums, payload, end));
+	if (tcp)
+		gen_put16(bytes + template->l4 + 16, checksum);
+	else
+		gen_put16(bytes + template->l4 + 6, checksum != 0 ? checksum : UINT16_MAX);
+}
+
 /* Ports, lengths and numbers. `length`: of the header and what follows it, unfragmented. */
 static void write_l4(uint8_t *bytes, const struct gen_packet *packet,
 	const struct gen_template *template, uint32_t length)
@@ -119,7 +193,8 @@ static void write_l4(uint8_t *bytes, const struct gen_packet *packet,
 }
 
 struct gen_written gen_packet_write(uint8_t *bytes, const struct gen_packet *packet,
-	const struct gen_template *template, uint32_t prefix, uint32_t truncate)
+	const struct gen_template *template, uint32_t prefix, uint32_t truncate,
+	const uint32_t *sums)
 {
 	bool fragment = template->inner_kind >= GEN_FRAGMENT_FIRST;
 	uint32_t l4 = (uint32_t) template->l4 - template->inner;
@@ -142,5 +217,8 @@ struct gen_written gen_packet_write(uint8_t *bytes, const struct gen_packet *pac
 	written.marked = template->payload + (uint32_t)GEN_MARK_LENGTH <= written.length;
 	if (written.marked)
 		gen_mark_write(bytes + template->payload, &packet->mark);
+	if (!fragment)
+		write_checksum(
+			bytes, packet, template, sums, template->inner + size, written.marked);
 	return written;
 }

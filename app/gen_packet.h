@@ -33,10 +33,15 @@ struct gen_written {
 	bool truncated;
 };
 
+/* Sums of what buffers hold behind the headers, for checksums: of the first n words of 16 bits at
+ * [n]. Long enough for the longest frame; NULL: no memory; to be given to free(). */
+uint32_t *gen_packet_sums(uint32_t longest);
+
 /* Writes `packet` in the shape of `template`, of which the first `prefix` bytes are copied, its
  * inner frame cut after `truncate` bytes. */
 struct gen_written gen_packet_write(uint8_t *bytes, const struct gen_packet *packet,
-	const struct gen_template *template, uint32_t prefix, uint32_t truncate);
+	const struct gen_template *template, uint32_t prefix, uint32_t truncate,
+	const uint32_t *sums);
 
 /* All in front of an inner frame of `inner` bytes, which the caller writes behind it. */
 void gen_packet_write_outer(uint8_t *bytes, const struct gen_packet *packet,

@@ -66,7 +66,7 @@ static bool wait_for_port(struct sender *sender, unsigned *tries)
 }
 
 /* A port that is full is waited for: what was made is numbered, and shall not be lost here. */
-static void transmit(struct sender *sender, struct rte_mbuf **frames, unsigned count)
+static unsigned transmit(struct sender *sender, struct rte_mbuf **frames, unsigned count)
 {
 	unsigned sent = rte_eth_tx_burst(sender->port.device.id, 0, frames, (uint16_t)count);
 	unsigned tries = 0;
@@ -78,6 +78,7 @@ static void transmit(struct sender *sender, struct rte_mbuf **frames, unsigned c
 		sender->result->not_sent += count - sent;
 		rte_pktmbuf_free_bulk(frames + sent, count - sent);
 	}
+	return sent;
 }
 
 /* Makes and sends `count` frames. False if there are no buffers: the port holds all of them. */
@@ -85,7 +86,10 @@ static bool send_burst(struct sender *sender, unsigned count)
 {
 	struct rte_mbuf *frames[BURST];
 	struct gen_next next[BURST];
+	const struct gen_counts *counts = gen_traffic_counts(sender->traffic);
+	uint64_t marked[BURST] = {0}; /* before each frame */
 	uint64_t time_ns;
+	unsigned sent;
 
 	if (rte_pktmbuf_alloc_bulk(sender->port.pool, frames, count) != 0)
 		return false;
@@ -101,7 +105,9 @@ static bool send_burst(struct sender *sender, unsigned count)
 		frames[i]->data_len = (uint16_t)length;
 		gen_pace_add(&sender->pace, length);
 	}
-	transmit(sender, frames, count);
+	sent = transmit(sender, frames, count);
+	if (sent < count)
+		sender->result->marked_not_sent += counts->marked - marked[sent];
 	return true;
 }
 

@@ -77,7 +77,7 @@ static json_t *sent_json(const struct gen_options *options, const struct gen_cou
 
 	put(object, "frames", counts->frames);
 	put(object, "bytes", counts->bytes);
-	put(object, "marked", counts->marked);
+	put(object, "marked", counts->marked - result->marked_not_sent);
 	put(object, "unmarked", counts->unmarked);
 	put(object, "copies", counts->copies);
 	put(object, "fragments", counts->fragments);
@@ -111,7 +111,7 @@ static void print_sent(
 		counts->frames, counts->bytes, result->seconds,
 		(double)counts->frames / seconds / 1e6, (double)counts->bytes * 8 / seconds / 1e9);
 	fprintf(stream, "%" PRIu64 " marked, %" PRIu64 " without a mark, %" PRIu64 " copies\n",
-		counts->marked, counts->unmarked, counts->copies);
+		counts->marked - result->marked_not_sent, counts->unmarked, counts->copies);
 	for (unsigned v = 0; v < MT_VERDICT_COUNT; v++) {
 		if (counts->verdicts[v] != 0)
 			fprintf(stream, "%14" PRIu64 " %s\n", counts->verdicts[v],

@@ -44,14 +44,13 @@ static void put_ethertype(struct writer *writer, bool ipv6)
 static void put_ipv6(
 	struct writer *writer, struct gen_template_ip *ip, uint8_t protocol, uint8_t ttl)
 {
-	static const uint8_t prefix[4] = {0x20, 0x01, 0x0d, 0xb8};
 	uint8_t *header = append(writer, IPV6_LENGTH);
 
 	header[0] = 0x60;
 	header[6] = protocol;
 	header[7] = ttl;
-	memcpy(header + 8, prefix, sizeof(prefix));
-	memcpy(header + 24, prefix, sizeof(prefix));
+	gen_put32(header + 8, GEN_IPV6_PREFIX);
+	gen_put32(header + 24, GEN_IPV6_PREFIX);
 	ip->source = (uint16_t)(ip->at + 20);
 	ip->destination = (uint16_t)(ip->at + 36);
 }

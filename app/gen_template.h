@@ -17,6 +17,8 @@ enum gen_inner {
 };
 
 enum {
+	GEN_IPV6_PREFIX = 0x20010db8,        /* of all addresses but the target's */
+	GEN_TCP_FIXED_SUM = 0x5010 + 0xffff, /* length, flags and window of TCP, for its checksum */
 	GEN_SHAPES = GEN_TUNNELS * 2 * 2 * GEN_INNERS,
 };
 

@@ -71,6 +71,7 @@ struct gen_traffic {
 	bool captured;
 	struct gen_capture capture;
 	uint32_t longest;
+	uint32_t *sums; /* of gen_packet_sums() */
 	struct gen_template templates[GEN_SHAPES];
 };
 
@@ -219,6 +220,12 @@ struct gen_traffic *gen_traffic_create(const struct gen_spec *spec, char error[G
 		return NULL;
 	}
 	measure(traffic, spec);
+	/* Checksums are of whole packets, also of those that are truncated then. */
+	traffic->sums = gen_packet_sums(GEN_MAX_INNER + GEN_MAX_PREFIX);
+	if (traffic->sums == NULL) {
+		gen_traffic_free(traffic);
+		return NULL;
+	}
 	return traffic;
 }
 
@@ -231,6 +238,7 @@ void gen_traffic_free(struct gen_traffic *traffic)
 	gen_choice_free(&traffic->sizes);
 	gen_broken_end(&traffic->broken);
 	free(traffic->size_bytes);
+	free(traffic->sums);
 	free(traffic->flows);
 	free(traffic);
 }
@@ -382,7 +390,7 @@ static struct gen_written write_last(struct gen_traffic *traffic, uint8_t *bytes
 {
 	const struct gen_template *template = &traffic->templates[traffic->last_shape];
 	struct gen_written written = gen_packet_write(
-		bytes, &traffic->last, template, traffic->prefix, traffic->truncate);
+		bytes, &traffic->last, template, traffic->prefix, traffic->truncate, traffic->sums);
 
 	count(traffic, template, written.truncated);
 	return written;

@@ -229,6 +229,73 @@ static void frames_are_what_they_say(void **state)
 	}
 }
 
+static uint32_t sum_words(uint32_t sum, const uint8_t *bytes, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		sum += (uint32_t)bytes[i] << (i % 2 == 0 ? 8 : 0);
+	return sum;
+}
+
+/* Of pseudo header, header and payload, folded: 0xffff if the checksum in it is right. */
+static uint32_t sum_of_packet(const uint8_t *addresses, uint32_t address_bytes, uint8_t protocol,
+	const uint8_t *l4, uint32_t length)
+{
+	uint32_t sum = sum_words(protocol + length, addresses, address_bytes);
+
+	sum = sum_words(sum, l4, length);
+	sum = (sum >> 16) + (sum & 0xffff);
+	return (sum >> 16) + (sum & 0xffff);
+}
+
+/* TCP and UDP checksums, whatever the size, with a mark and without. */
+static void inner_checksums_are_right(void **state)
+{
+	unsigned checked = 0;
+
+	(void)state;
+	for (uint32_t size = 40; size < 220; size++) {
+		double weight = 1;
+		struct gen_spec spec = {
+			.ends = ends,
+			.sources = 1,
+			.sessions = 1,
+			.flows = 16,
+			.distribution = GEN_CYCLE,
+			.sizes = {&size, &weight, 1},
+			.tunnels = {1, 1, 1},
+			.ipv6 = 0.5,
+			.udp = 0.5,
+			.copies = 0.5,
+			.seed = size,
+		};
+		char error[GEN_ERROR_SIZE];
+		struct gen_traffic *traffic = gen_traffic_create(&spec, error);
+		uint8_t *bytes = malloc(gen_traffic_room(traffic));
+
+		assert_non_null(bytes);
+		gen_traffic_fill(bytes, gen_traffic_room(traffic));
+		for (unsigned n = 0; n < 64; n++) {
+			const uint8_t *ip;
+			struct gen_next next;
+			uint32_t length;
+
+			gen_traffic_choose(traffic, &next, 1);
+			length = gen_traffic_write(traffic, &next, bytes, 1700000000123456789 + n);
+			ip = bytes + read_frame(bytes, length).strip + 14;
+			assert_int_equal(ip[0] == 0x45
+					? sum_of_packet(ip + 12, 8, ip[9], ip + 20,
+						(uint32_t)(bytes + length - ip - 20))
+					: sum_of_packet(ip + 8, 32, ip[6], ip + 40,
+						(uint32_t)(bytes + length - ip - 40)),
+				0xffff);
+			checked += ip[0] != 0x45;
+		}
+		free(bytes);
+		gen_traffic_free(traffic);
+	}
+	assert_in_range(checked, 1000, 10000);
+}
+
 static void marks_are_found(void **state)
 {
 	const struct gen_mark written = {.run = 1,
@@ -460,6 +527,7 @@ int main(void)
 		cmocka_unit_test(sizes_are_parsed),
 		cmocka_unit_test(malformed_frames_get_their_verdicts),
 		cmocka_unit_test(frames_are_what_they_say),
+		cmocka_unit_test(inner_checksums_are_right),
 		cmocka_unit_test(marks_are_found),
 		cmocka_unit_test(cut_frames_are_read_safely),
 		cmocka_unit_test(loss_is_counted),

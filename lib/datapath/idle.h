@@ -22,8 +22,8 @@ enum {
 
 struct mt_idle {
 	enum mt_idle_mode mode;
-	bool waitpkg;      /* the CPU has timed pauses */
-	uint32_t empties;  /* loops in a row that found nothing */
+	bool waitpkg;       /* the CPU has timed pauses */
+	uint32_t empties;   /* loops in a row that found nothing */
 	uint64_t pause_tsc; /* MT_IDLE_PAUSE_NS */
 };
 

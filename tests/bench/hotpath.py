@@ -126,9 +126,10 @@ def measure(options):
     rates = {}
     for size in SIZES:
         capture = f"{options.work}/inner-{size}.pcap"
-        make = os.path.join(os.path.dirname(os.path.abspath(__file__)), "make_pcap.py")
-        subprocess.run([sys.executable, make, capture, "--flows", str(FLOWS), "--inner", str(size),
-                        "--frames", str(FRAMES), "--vnis", str(options.vnis)], check=True)
+        # Each flow in turn, once in each direction, TCP only.
+        subprocess.run([f"{options.build}/mirrorgen", "-w", capture, "--flows", str(FLOWS),
+                        "--distribution", "cycle", "--udp", "0", "--size", str(size),
+                        "--sessions", str(options.vnis), "--count", str(FRAMES)], check=True, capture_output=True)
         for _ in range(options.rounds):
             for subject in subjects:
                 rate = subject.rate(capture, options.seconds)

@@ -264,15 +264,60 @@ int cmd_ports(const struct command_context *context, int argc, char **argv)
 
 /* --- sessions --- */
 
-/* The daemon has no sessions yet; so this is not worth a table of its own before it has. */
+static void table_session(struct table *table, const json_t *session)
+{
+	static const char *const counts[] = {"packets", "bytes", "truncated", "drops"};
+	static const char *const times[] = {"first_seen", "last_seen"};
+
+	for (unsigned c = 0; c < sizeof(counts) / sizeof(counts[0]); c++)
+		table_member_count(table, session, counts[c]);
+	for (unsigned t = 0; t < sizeof(times) / sizeof(times[0]); t++) {
+		uint64_t seconds;
+		char text[FORMAT_SIZE] = "-";
+
+		if (member_count(session, times[t], &seconds))
+			format_time(text, seconds);
+		table_text(table, "%s", text);
+	}
+}
+
 static void print_sessions(const json_t *document)
 {
-	json_dumpf(document, stdout, JSON_INDENT(2));
-	putchar('\n');
+	static const struct column columns[] = {{"VNI", true}, {"session", false},
+		{"packets", true}, {"bytes", true}, {"truncated", true}, {"dropped", true},
+		{"first seen", false}, {"last seen", false}};
+	COLUMNS(table, columns);
+	const json_t *other = json_object_get(document, "other");
+	uint64_t full = member_or_zero(other, "table_full");
+	char text[FORMAT_SIZE];
+	json_t *session;
+	size_t i;
+
+	json_array_foreach (json_object_get(document, "sessions"), i, session) {
+		table_text(&table, "%" JSON_INTEGER_FORMAT,
+			json_integer_value(json_object_get(session, "vni")));
+		table_member_text(&table, session, "name");
+		table_session(&table, session);
+	}
+	if (member_or_zero(other, "packets") + member_or_zero(other, "drops") > 0) {
+		format_count(text, member_or_zero(other, "sessions"));
+		table_text(&table, "other");
+		table_text(&table, "%s more", text);
+		table_session(&table, other);
+	}
+	table_end(&table, stdout);
+	if (full > 0) {
+		format_count(text, full);
+		printf("\n%s packets of VNIs that found the table of sessions full: is someone "
+		       "sending made-up VNIs?\n",
+			text);
+	}
 }
 
 int cmd_sessions(const struct command_context *context, int argc, char **argv)
 {
-	return show(
-		context, argc, argv, "/api/v1/sessions", "Prints the sessions.", print_sessions);
+	return show(context, argc, argv, "/api/v1/sessions",
+		"Prints the mirror sessions (VNIs) that were seen, those with the most packets "
+		"first.",
+		print_sessions);
 }

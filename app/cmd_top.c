@@ -24,7 +24,8 @@ struct options {
 
 static const char usage[] =
 	"usage: mirrortap [--socket PATH] top [--interval S] [-n COUNT] [--once] [--json]\n"
-	"Shows rates of ports, queues and outputs, drops and the balance. Ends by q or Ctrl-C.\n"
+	"Shows rates of ports, queues, outputs and sessions, drops and the balance. Ends by q or "
+	"Ctrl-C.\n"
 	"      --interval S  seconds from one sample to the next; default 1\n"
 	"  -n, --count N     show N times, then end\n"
 	"      --once        the same as -n 1\n"
@@ -113,6 +114,7 @@ static void drop_sample(struct sample *sample)
 	json_decref(sample->ports);
 	json_decref(sample->queues);
 	json_decref(sample->outputs);
+	json_decref(sample->sessions);
 	json_decref(sample->ledger);
 	*sample = (struct sample){0};
 }
@@ -129,6 +131,7 @@ static bool take_sample(
 		{"/api/v1/ports", &sample->ports},
 		{"/api/v1/queues", &sample->queues},
 		{"/api/v1/outputs", &sample->outputs},
+		{"/api/v1/sessions", &sample->sessions},
 		{"/api/v1/ledger", &sample->ledger},
 	};
 
@@ -146,10 +149,11 @@ static bool take_sample(
 
 static void print_json(const struct sample *sample)
 {
-	json_t *document = json_pack("{s:O, s:O, s:O, s:O, s:O}", "status", sample->status, "ports",
-		json_object_get(sample->ports, "ports"), "queues",
+	json_t *document = json_pack("{s:O, s:O, s:O, s:O, s:O, s:O}", "status", sample->status,
+		"ports", json_object_get(sample->ports, "ports"), "queues",
 		json_object_get(sample->queues, "queues"), "outputs",
-		json_object_get(sample->outputs, "outputs"), "ledger", sample->ledger);
+		json_object_get(sample->outputs, "outputs"), "sessions",
+		json_object_get(sample->sessions, "sessions"), "ledger", sample->ledger);
 
 	if (document != NULL)
 		command_print_json(document);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "control/host_backend.h"
+#include "datapath/idle.h"
 #include "packet/facts.h"
 
 enum {
@@ -31,6 +32,7 @@ struct mt_config_dataplane {
 	char *receive_lcores; /* ids like "1,2" or "1-2"; NULL: every worker receives */
 	char *queue_lcores;   /* likewise; NULL: every worker owns queues */
 	uint32_t queues;
+	enum mt_idle_mode idle;
 	uint32_t queue_length; /* packets that the ring to a queue's owner holds; power of two */
 	struct mt_config_hash hash;
 	char **eal; /* further EAL arguments, as written */

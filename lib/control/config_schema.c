@@ -21,6 +21,12 @@ static const cyaml_strval_t hash_fields[] = {
 	{"vni", MT_HASH_VNI},
 };
 
+static const cyaml_strval_t idle_modes[] = {
+	{"poll", MT_IDLE_POLL},
+	{"pause", MT_IDLE_PAUSE},
+	{"sleep", MT_IDLE_SLEEP},
+};
+
 static const cyaml_strval_t output_types[] = {
 	{"tap", MT_OUTPUT_TAP},
 	{"ring", MT_OUTPUT_RING},
@@ -63,6 +69,7 @@ static const cyaml_schema_field_t dataplane_keys[] = {
 	CYAML_FIELD_UINT("queues", CYAML_FLAG_OPTIONAL, struct mt_config_dataplane, queues),
 	CYAML_FIELD_UINT(
 		"queue_length", CYAML_FLAG_OPTIONAL, struct mt_config_dataplane, queue_length),
+	CHOICE("idle", CYAML_FLAG_OPTIONAL, struct mt_config_dataplane, idle, idle_modes),
 	CYAML_FIELD_MAPPING(
 		"hash", CYAML_FLAG_OPTIONAL, struct mt_config_dataplane, hash, hash_keys),
 	CYAML_FIELD_SEQUENCE(
@@ -185,6 +192,7 @@ static const struct rule rules[] = {
 	{.path = "dataplane.queue_length",
 		.help = "a power of two from 64 to 65536",
 		.range = {64, 65536, true}},
+	{.path = "dataplane.idle", .help = "poll, pause, sleep"},
 	{.path = "dataplane.hash", .help = "a mapping with fields and include_vni"},
 	{.path = "dataplane.hash.fields", .help = "5-tuple, 2-tuple, vni"},
 	{.path = "dataplane.hash.include_vni", .help = "false, true"},

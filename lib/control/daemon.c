@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/daemon.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,6 +163,9 @@ static int make_queues(struct mt_daemon *daemon)
 	return 0;
 }
 
+static_assert(
+	sizeof(struct mt_worker) <= MT_PLAN_WORKER_BYTES, "the plan knows what a worker needs");
+
 static int make_workers(struct mt_daemon *daemon)
 {
 	const struct mt_plan *plan = daemon->plan;
@@ -275,6 +279,7 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 	daemon->snapshot.queues = plan->queues;
 	mt_config_tunnels(config, &daemon->snapshot.tunnels);
 	daemon->snapshot.fast = mt_fast_prepare(&daemon->snapshot.tunnels);
+	daemon->snapshot.idle = config->dataplane.idle;
 	daemon->snapshot.plain_hash = config->dataplane.hash.fields == MT_HASH_5_TUPLE
 		&& !config->dataplane.hash.include_vni;
 	rc = mt_eal_start(config, plan, &daemon->eal, error, error_size);

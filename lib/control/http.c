@@ -134,7 +134,7 @@ static const struct route {
 	{"GET", "/api/v1/queues", false, mt_api_queues, NULL},
 	{"GET", "/api/v1/outputs", false, mt_api_outputs, NULL},
 	{"GET", "/api/v1/ports", false, mt_api_ports, NULL},
-	{"GET", "/api/v1/sessions", false, NULL, NULL},
+	{"GET", "/api/v1/sessions", false, mt_api_sessions, NULL},
 	{"GET", "/healthz", false, NULL, serve_health},
 	{"GET", "/metrics", false, NULL, serve_metrics},
 	{"GET", "/", false, NULL, serve_page},
@@ -188,7 +188,7 @@ static void find_reply(struct listener *listener, struct MHD_Connection *connect
 	else
 		reply_error(reply, MHD_HTTP_NOT_FOUND,
 			"no such path; see /, /healthz, /metrics, "
-			"/api/v1/status, ledger, queues, outputs, ports");
+			"/api/v1/status, ledger, queues, outputs, ports, sessions");
 }
 
 static enum MHD_Result send_reply(

@@ -101,6 +101,19 @@
 		"Most packets that the queue's owner ever found waiting.")                         \
 	X(LATENCY, "mirrortap_latency_seconds", "histogram", "seconds",                            \
 		"Time from receive to delivery, of each frame.")                                   \
+	X(SESSIONS, "mirrortap_sessions", "gauge", "", "Sessions (VNIs) seen since the start.")    \
+	X(SESSION_PACKETS, "mirrortap_session_packets", "counter", "packets",                      \
+		"Inner frames of the session that went on to the queues.")                         \
+	X(SESSION_BYTES, "mirrortap_session_bytes", "counter", "bytes",                            \
+		"Bytes of the inner frames of the session.")                                       \
+	X(SESSION_TRUNCATED, "mirrortap_session_truncated_packets", "counter", "packets",          \
+		"Inner frames of the session that arrived truncated.")                             \
+	X(SESSION_DROPPED, "mirrortap_session_dropped_packets", "counter", "packets",              \
+		"Packets dropped whose session was known.")                                        \
+	X(SESSION_LAST_SEEN, "mirrortap_session_last_seen_timestamp_seconds", "gauge", "seconds",  \
+		"When the session was last seen, since 1970-01-01 UTC.")                           \
+	X(SESSION_TABLE_FULL, "mirrortap_session_table_full_packets", "counter", "packets",        \
+		"Inner frames that no session was counted for because a worker's table was full.") \
 	X(OUTPUT_UP, "mirrortap_output_up", "gauge", "", "1 if the output can take frames.")       \
 	X(OUTPUT_REQUIRED, "mirrortap_output_required", "gauge", "",                               \
 		"1 if the output is marked as required for health.")                               \

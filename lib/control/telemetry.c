@@ -17,6 +17,7 @@
 enum {
 	MAX_KEY = 64,
 	MAX_DEPTH = 4,
+	MAX_SESSIONS = 64, /* of one answer: more do not fit into 16 KiB */
 };
 
 /* A callback gets no argument of ours, and DPDK's thread outlives the daemon's documents. */
@@ -161,24 +162,38 @@ static json_t *health_document(struct mt_daemon *daemon)
 	return mt_api_health(daemon, &healthy);
 }
 
+/* The sum of the others stands first in the list. */
+static json_t *sessions_document(struct mt_daemon *daemon)
+{
+	json_t *document = mt_api_sessions(daemon);
+	json_t *other = json_object_get(document, "other");
+
+	json_object_set_new(other, "vni", json_string("other"));
+	json_array_insert(json_object_get(document, "sessions"), 0, other);
+	return document;
+}
+
 static const struct command {
 	const char *command;
 	json_t *(*make)(struct mt_daemon *daemon);
 	const char *list; /* NULL: the document is one object */
 	const char *id;
+	size_t most; /* objects of the list; 0: all */
 	const char *help;
 } commands[] = {
-	{"/mirrortap/ledger", mt_api_ledger, NULL, NULL, "All verdicts, summed. No parameters."},
-	{"/mirrortap/status", mt_api_status, NULL, NULL, "State of the daemon. No parameters."},
-	{"/mirrortap/workers", mt_api_status, "workers", "lcore",
+	{"/mirrortap/ledger", mt_api_ledger, NULL, NULL, 0, "All verdicts, summed. No parameters."},
+	{"/mirrortap/status", mt_api_status, NULL, NULL, 0, "State of the daemon. No parameters."},
+	{"/mirrortap/workers", mt_api_status, "workers", "lcore", 0,
 		"Workers and their load. Parameter: lcore, else all."},
-	{"/mirrortap/queues", mt_api_queues, "queues", "queue",
+	{"/mirrortap/queues", mt_api_queues, "queues", "queue", 0,
 		"Queues. Parameter: queue, else all."},
-	{"/mirrortap/outputs", mt_api_outputs, "outputs", "name",
+	{"/mirrortap/outputs", mt_api_outputs, "outputs", "name", 0,
 		"Outputs. Parameter: name, else all."},
-	{"/mirrortap/ports", mt_api_ports, "ports", "name", "Ports. Parameter: name, else all."},
-	{"/mirrortap/health", health_document, NULL, NULL,
+	{"/mirrortap/ports", mt_api_ports, "ports", "name", 0, "Ports. Parameter: name, else all."},
+	{"/mirrortap/health", health_document, NULL, NULL, 0,
 		"Health and its reasons. No parameters."},
+	{"/mirrortap/sessions", sessions_document, "sessions", "vni", MAX_SESSIONS + 1,
+		"Sessions. Parameter: VNI or other, else those with the most packets."},
 };
 
 static int answer(const char *name, const char *params, struct rte_tel_data *data)
@@ -204,6 +219,8 @@ static int answer(const char *name, const char *params, struct rte_tel_data *dat
 		json_t *list = json_object_get(document, command->list);
 
 		keep_one(list, command->id, params);
+		for (size_t i = json_array_size(list); command->most > 0 && i > command->most; i--)
+			json_array_remove(list, i - 1);
 		fill_list(data, list, command->id);
 	} else {
 		fill_dict(data, document, 0);

@@ -98,6 +98,10 @@ static __rte_noinline struct rte_mbuf *decapsulate_any(
 	struct rte_mbuf *inner;
 
 	mt_packet_decapsulate(frame, tunnels, &facts);
+	if (facts.verdict == MT_VERDICT_INNER_TOO_SHORT) {
+		mt_batch_drop_of_session(batch, frame, facts.verdict, facts.vni);
+		return NULL;
+	}
 	if (facts.verdict != MT_VERDICT_ACCEPTED) {
 		mt_batch_drop(batch, frame, facts.verdict);
 		return NULL;
@@ -106,7 +110,7 @@ static __rte_noinline struct rte_mbuf *decapsulate_any(
 	inner = cut_front(frame, facts.strip);
 	cut_back(inner, facts.inner_length - made_up);
 	if (made_up != 0 && !add_ethernet(inner, facts.made_up_ethertype)) {
-		mt_batch_drop(batch, inner, MT_VERDICT_NO_HEADROOM);
+		mt_batch_drop_of_session(batch, inner, MT_VERDICT_NO_HEADROOM, facts.vni);
 		return NULL;
 	}
 	facts.flags |= checksum_flag(device_flags);

@@ -20,6 +20,7 @@ static void hand_over(
 		 * queued; the ledger acquires it. */
 		__atomic_store_n(&worker->full.full[queue],
 			worker->full.full[queue] + count - taken, __ATOMIC_RELEASE);
+		mt_sessions_lose(&worker->sessions, &frames[taken], count - taken);
 		mt_release(&frames[taken], count - taken);
 	}
 }

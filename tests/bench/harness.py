@@ -24,6 +24,10 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MBUFS = 16384
+VNI = 4321  # the first one of a capture
+SHAPES = {  # of a capture: what mirrorgen is asked for
+    "vxlan-ipv4": (), "vxlan-ipv6": ("--ipv6", "100"), "geneve": ("--tunnel", "geneve"),
+    "geneve-vxlan": ("--tunnel", "gwlb")}
 WINDOWS = 3
 TICK_SECONDS = 0.02  # the longest that the kernel lets its account of a running thread be old
 
@@ -330,10 +334,12 @@ class Bench:
         key = (inner, flows, frames, vnis, shape)
         if key not in self.captures:
             path = f"{self.options.work}/{'-'.join(map(str, key))}.pcap"
+            # Each flow in turn, once in each direction; TCP only.
             subprocess.run(
-                [sys.executable, f"{HERE}/make_pcap.py", path, "--flows", str(flows), "--inner",
-                 str(inner), "--frames", str(frames), "--vnis", str(vnis), "--shape", shape],
-                check=True)
+                [f"{self.options.build}/mirrorgen", "-w", path, "-q", "--flows", str(flows),
+                 "--distribution", "cycle", "--udp", "0", "--size", str(inner), "--count",
+                 str(frames), "--sessions", str(vnis), "--vni", str(VNI), *SHAPES[shape]],
+                check=True, stdout=subprocess.DEVNULL)
             self.captures[key] = path
         return self.captures[key]
 

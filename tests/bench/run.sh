@@ -18,9 +18,9 @@ EOF
 kernel_lab() {
     lab_namespace "$LAB_WEB"
     lab_namespace "$LAB_TARGET"
-    lab_veth "$LAB_WEB" g0 02:00:0a:4d:03:01 "$LAB_TARGET" g1 06:00:00:00:00:ff 9500
-    ip -n "$LAB_TARGET" address add 172.31.0.20/24 dev g1
-    ip -n "$LAB_TARGET" link add vxlan0 type vxlan id 4321 dev g1 dstport 4789
+    lab_veth "$LAB_WEB" g0 02:00:0a:4d:03:01 "$LAB_TARGET" g1 "$LAB_TARGET_MAC" 9500
+    ip -n "$LAB_TARGET" address add "$LAB_TARGET_IP/24" dev g1
+    ip -n "$LAB_TARGET" link add vxlan0 type vxlan id "$LAB_VNI" dev g1 dstport 4789
     ip -n "$LAB_TARGET" link set vxlan0 up
     ip netns exec "$LAB_TARGET" sh -c 'echo 2 >/sys/class/net/g1/queues/rx-0/rps_cpus'
     export MT_BENCH_SENDER=$LAB_WEB MT_BENCH_TARGET=$LAB_TARGET

@@ -2,7 +2,7 @@
 -- The highest rate at which a mirror target loses nothing, as RFC 2544 section 26.1 looks for it:
 -- send at a rate, compare what was sent with what the target counted, and halve the distance.
 --
--- Run by Pktgen-DPDK (-f pcap.lua, -f range.lua); docs/sizing.md says how. By the environment:
+-- Run by Pktgen-DPDK (-f pcap.lua, random.lua, range.lua); docs/sizing.md says how. By the environment:
 --   MT_LEDGER    command that prints the target's ledger, e.g.
 --                curl -s http://10.0.0.5:8080/api/v1/ledger
 --   MT_RESULT    file for the results, one JSON object a line: each trial, then the result
@@ -11,9 +11,9 @@
 --   MT_TOLERANCE share that may be lost; default 0
 --   MT_PRECISION percent of the link's rate; default 1
 
-local M = {}
+local M = {PORT = "0"}
 
-local PORT = "0"
+local PORT = M.PORT
 local SETTLE_MS = 1200 -- Pktgen reads its port's counters once a second
 local SETTLE_TRIES = 10
 
@@ -24,6 +24,8 @@ local function setting(name, default)
     end
     return value
 end
+
+M.setting = setting
 
 local function output_of(command)
     local pipe = assert(io.popen(command))

@@ -5,13 +5,13 @@
 # absent this is skipped; docs/sizing.md tells how to build it.
 set -eu
 . "$(dirname "$0")/../lib/lab.sh"
-PROFILES=(64-1 64-1024 64-100000 imix-1024 1400-1024 8900-1024 range)
+PROFILES=(64-1 64-1024 64-100000 imix-1024 1400-1024 8900-1024 random range)
 TABLE='| profile | Mpps | Gbit/s inside | trials |\n|---|---:|---:|---:|\n'
 
 usage() {
     cat <<EOF
 Usage: sudo tests/bench/pktgen.sh [--seconds S] [--json DIR] [PROFILE...]
-    PROFILE     SIZE-FLOWS, or range; default: ${PROFILES[*]}
+    PROFILE     SIZE-FLOWS, random or range; default: ${PROFILES[*]}
     --seconds S of one trial (default: 5)
     --json DIR  writes DIR/pktgen.json too
     PKTGEN      in the environment: the program, if it is not on PATH
@@ -41,6 +41,7 @@ cat >"$LAB_TMP/d.yaml" <<EOF
 dataplane: {lcores: "0@0,1@1", queues: 1, eal: $(lab_eal mt-bench-pktgen)}
 ports:
   - {name: mirror, device: "net_vhost0,iface=$LAB_TMP/vhost.sock"}
+tunnels: {vxlan_ports: [4789, 8472]}
 http: {control_socket: $LAB_TMP/d.sock}
 EOF
 
@@ -54,9 +55,9 @@ inner_bytes() {
 
 # run PROFILE: its results in $LAB_TMP/PROFILE.jsonl.
 run() {
-    local profile=$1 script=range arguments=()
+    local profile=$1 script=$1 arguments=()
 
-    if [ "$profile" != range ]; then
+    if [[ $profile == *-* ]]; then
         script=pcap
         MIRRORGEN=$LAB_BUILD/mirrorgen MIRRORGEN_OPTIONS="--vni $LAB_VNI --udp 0" \
             "$LAB_ROOT/config/pktgen/make-pcaps.sh" "$LAB_TMP" "$profile" >/dev/null
@@ -89,7 +90,7 @@ run() {
 for profile in "$@"; do
     run "$profile"
     inner=64
-    [ "$profile" = range ] || inner=$(inner_bytes "$LAB_TMP/$profile.pcap")
+    [[ $profile != *-* ]] || inner=$(inner_bytes "$LAB_TMP/$profile.pcap")
     jq -s --argjson inner "$inner" '(map(select(.kind == "result"))[0])
         + {trials: map(select(.kind == "trial")) | length, inner_bytes: $inner}
         | del(.kind)' "$LAB_TMP/$profile.jsonl" | tee -a "$LAB_TMP/rows.json" \

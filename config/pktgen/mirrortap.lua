@@ -2,7 +2,7 @@
 -- The highest rate at which a mirror target loses nothing, as RFC 2544 section 26.1 looks for it:
 -- send at a rate, compare what was sent with what the target counted, and halve the distance.
 --
--- Run by Pktgen-DPDK (-f pcap.lua, random.lua, range.lua); docs/sizing.md says how. By the environment:
+-- Run by Pktgen-DPDK (-f pcap.lua, -f range.lua); docs/sizing.md says how. By the environment:
 --   MT_LEDGER    command that prints the target's ledger, e.g.
 --                curl -s http://10.0.0.5:8080/api/v1/ledger
 --   MT_RESULT    file for the results, one JSON object a line: each trial, then the result

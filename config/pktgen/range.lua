@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: BSD-3-Clause
 -- The 128 outer source ports of AWS in turn, by pktgen.range, to see how a network card spreads the
--- outside over its receive queues. Inside is Pktgen's letters, one flow: for many take random.lua
--- or pcap.lua.
+-- outside over its receive queues. Inside is Pktgen's letters, one flow: for many take pcap.lua.
 --
 --   MT_SOURCE, MT_TARGET  outer addresses
 --   MT_TARGET_MAC         of the target's interface

@@ -5,13 +5,13 @@
 # absent this is skipped; docs/sizing.md tells how to build it.
 set -eu
 . "$(dirname "$0")/../lib/lab.sh"
-PROFILES=(64-1 64-1024 64-100000 imix-1024 1400-1024 8900-1024 random range)
+PROFILES=(64-1 64-1024 64-100000 imix-1024 1400-1024 8900-1024 range)
 TABLE='| profile | Mpps | Gbit/s inside | trials |\n|---|---:|---:|---:|\n'
 
 usage() {
     cat <<EOF
 Usage: sudo tests/bench/pktgen.sh [--seconds S] [--json DIR] [PROFILE...]
-    PROFILE     SIZE-FLOWS, random or range; default: ${PROFILES[*]}
+    PROFILE     SIZE-FLOWS, or range; default: ${PROFILES[*]}
     --seconds S of one trial (default: 5)
     --json DIR  writes DIR/pktgen.json too
     PKTGEN      in the environment: the program, if it is not on PATH

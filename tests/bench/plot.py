@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Pictures and tables for docs/performance.md, from what tests/bench/run.sh all --json DIR wrote.
 

@@ -942,7 +942,8 @@ static void rounds_buffers_up(void **state)
 
 	(void)state;
 	plan_of("dataplane: {lcores: \"0@0,1@0\"}\n"
-		"ports: [{name: a, device: b, buffers: 65536}, {name: c, device: d, buffers: 1023}]\n",
+		"ports: [{name: a, device: b, buffers: 65536}, {name: c, device: d, buffers: "
+		"1023}]\n",
 		&plan, error, sizeof(error));
 	assert_string_equal(error, "");
 	assert_int_equal(plan.ports[0].mbufs, 131071);

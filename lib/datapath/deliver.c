@@ -57,17 +57,14 @@ static void measure_latency(struct mt_latency *latency, uint64_t now_ns, const s
 			times->frames[t]);
 }
 
-void mt_stage_deliver(
-	struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames, uint16_t count)
+void mt_stage_deliver(struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames,
+	uint16_t count, uint64_t bytes)
 {
 	const struct mt_snapshot *snapshot = worker->snapshot;
 	const uint16_t outputs = snapshot->outputs_count;
 	struct mt_queue_counters *counters = &worker->datapath->queues[queue]->counters;
 	struct times times;
-	uint64_t bytes = 0;
 
-	for (uint16_t i = 0; i < count; i++)
-		bytes += frames[i]->pkt_len;
 	read_times(&times, frames, count);
 	mt_commit_begin(&counters->commit);
 	mt_count(&counters->counts.accepted, count);

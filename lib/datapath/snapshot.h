@@ -21,7 +21,7 @@ struct mt_snapshot {
 	struct mt_fast fast;         /* the same for the fast path */
 	mt_decapsulate_simd_t *simd; /* several frames at once; NULL: one by one */
 	enum mt_idle_mode idle;
-	bool plain_hash;             /* the hash is the default one: 5-tuple, without the VNI */
+	bool plain_hash; /* the hash is the default one: 5-tuple, without the VNI */
 	uint16_t queues;
 	uint16_t outputs_count;
 	struct mt_output *outputs[MT_SNAPSHOT_MAX_OUTPUTS];

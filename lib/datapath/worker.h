@@ -13,6 +13,7 @@
 #include "datapath/clock.h"
 #include "datapath/counters.h"
 #include "datapath/snapshot.h"
+#include "policy/policy.h"
 
 enum {
 	MT_MAX_RX_PER_WORKER = 64,
@@ -32,6 +33,7 @@ enum mt_stage {
 	MT_STAGE_IDLE,
 	MT_STAGE_RECEIVE, /* in the driver */
 	MT_STAGE_DECAPSULATE,
+	MT_STAGE_POLICY,
 	MT_STAGE_HOST,
 	MT_STAGE_SPREAD,
 	MT_STAGE_DELIVER, /* in an output */
@@ -97,6 +99,7 @@ struct mt_worker {
 
 	/* The worker's own. */
 	struct mt_clock clock __rte_cache_aligned;
+	struct mt_policy_state policy;
 	uint16_t spread_counts[MT_DATAPATH_MAX_QUEUES];
 	struct rte_mbuf *spread[MT_DATAPATH_MAX_QUEUES][MT_BURST];
 } __rte_cache_aligned;

@@ -56,6 +56,18 @@
 		"buffer "                                                                          \
 		"has no room in front.",                                                           \
 		"Report the device: its driver splits headers and leaves no headroom.")            \
+	X(SESSION_UNKNOWN, "session_unknown",                                                      \
+		"No session has this VNI, and sessions.unknown is drop.",                          \
+		"Add the session; or look for one that should not send here.")                     \
+	X(SOURCE_NOT_ALLOWED, "source_not_allowed",                                                \
+		"The session has sources, and the outer source address is none of them.",          \
+		"Add the address to the session's sources; or look for an injection.")             \
+	X(FILTER_REJECTED, "filter_rejected",                                                      \
+		"A rule of the session's filter rejects the frame, or none matches it.",           \
+		"Nothing, if it is meant so; mirrortap filter test tells which rule it was.")      \
+	X(SAMPLED_OUT, "sampled_out",                                                              \
+		"The session or rule keeps 1 in N flows or packets, and this is not one.",         \
+		"Nothing: it is meant so. Lower sample to keep more.")                             \
 	X(HOST_FULL, "host_full",                                                                  \
 		"Not mirror traffic, and more of it than the host interface takes.",               \
 		"Look for a flood of other traffic to the mirror address; mirror traffic is not "  \

@@ -270,8 +270,8 @@ static bool take_all(struct run *run, pcap_t *capture)
 /* DPDK's classifier takes its memory from EAL: plain memory, nothing shared, no device. */
 static bool start_eal(void)
 {
-	char *arguments[] = {"mirrortap", "--no-huge", "-m", "1024", "--no-pci", "--in-memory",
-		"--no-telemetry", "--log-level=lib.*:error", "--lcores=0", NULL};
+	char *arguments[] = {"mirrortap", "--no-huge", "-m", "1024", "--no-pci", "--no-shconf",
+		"--no-telemetry", "--log-level=error", "--lcores=0", NULL};
 
 	if (rte_eal_init(RTE_DIM(arguments) - 1, arguments) >= 0)
 		return true;

@@ -11,7 +11,7 @@
 #include "policy/sessions.h"
 
 struct mt_policy {
-	struct mt_sessions sessions;
+	struct mt_session_table sessions;
 	struct mt_filters filters;
 	struct mt_session_entry unknown; /* what VNIs without a session get */
 	bool chooses;
@@ -67,14 +67,14 @@ struct mt_policy *mt_policy_create(
 {
 	struct mt_policy *policy = rte_zmalloc("mt_policy", sizeof(*policy), RTE_CACHE_LINE_SIZE);
 
-	if (policy == NULL || mt_sessions_make(&policy->sessions, spec) < 0) {
+	if (policy == NULL || mt_session_table_make(&policy->sessions, spec) < 0) {
 		snprintf(error, error_size,
 			"sessions: no memory; use fewer or give EAL more hugepages");
 		rte_free(policy);
 		return NULL;
 	}
 	if (mt_filters_make(&policy->filters, spec, error, error_size) < 0) {
-		mt_sessions_free(&policy->sessions);
+		mt_session_table_free(&policy->sessions);
 		rte_free(policy);
 		return NULL;
 	}
@@ -88,7 +88,7 @@ void mt_policy_destroy(struct mt_policy *policy)
 	if (policy == NULL)
 		return;
 	mt_filters_free(&policy->filters);
-	mt_sessions_free(&policy->sessions);
+	mt_session_table_free(&policy->sessions);
 	rte_free(policy);
 }
 
@@ -99,7 +99,7 @@ bool mt_policy_chooses(const struct mt_policy *policy)
 
 const struct mt_session *mt_policy_session(const struct mt_policy *policy, uint32_t vni)
 {
-	const struct mt_session_entry *entry = mt_sessions_find(&policy->sessions, vni);
+	const struct mt_session_entry *entry = mt_session_table_find(&policy->sessions, vni);
 
 	return entry == NULL ? NULL : entry->session;
 }
@@ -116,14 +116,14 @@ const char *mt_policy_session_name(const struct mt_policy *policy, uint32_t vni)
 /* Keys of a burst, each read when it is first needed. */
 struct keys {
 	struct mt_key keys[MT_POLICY_BURST];
-	uint32_t read; /* set of those that were */
+	uint64_t read; /* set of those that were */
 };
 
 static struct mt_key *key_of(struct keys *keys, struct rte_mbuf *frame, uint16_t i)
 {
 	if ((keys->read >> i & 1) == 0) {
 		mt_key_read(frame, mt_frame_flags(mt_frame_info(frame)), &keys->keys[i]);
-		keys->read |= UINT32_C(1) << i;
+		keys->read |= UINT64_C(1) << i;
 	}
 	return &keys->keys[i];
 }
@@ -238,7 +238,7 @@ static bool enter_session(const struct mt_policy *policy, const struct mt_frame_
 	uint32_t vni = mt_frame_vni(info);
 
 	*decision = (struct mt_decision){.verdict = MT_VERDICT_ACCEPTED};
-	*entry = mt_sessions_find(&policy->sessions, vni);
+	*entry = mt_session_table_find(&policy->sessions, vni);
 	if (*entry == NULL) {
 		*entry = &policy->unknown;
 		if (policy->sessions.drop_unknown)
@@ -246,7 +246,7 @@ static bool enter_session(const struct mt_policy *policy, const struct mt_frame_
 	} else {
 		decision->session = (*entry)->session;
 		if ((*entry)->ranges_count > 0
-			&& !mt_sessions_allow(&policy->sessions, *entry, info->source))
+			&& !mt_session_table_allow(&policy->sessions, *entry, info->source))
 			decision->verdict = MT_VERDICT_SOURCE_NOT_ALLOWED;
 	}
 	return decision->verdict == MT_VERDICT_ACCEPTED;

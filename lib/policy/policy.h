@@ -13,7 +13,7 @@
 #include "policy/spec.h"
 
 enum {
-	MT_POLICY_BURST = 32, /* frames that one call takes at most */
+	MT_POLICY_BURST = 64, /* frames that one call takes at most */
 };
 
 struct mt_policy;

@@ -55,7 +55,7 @@ static uint32_t arrange(struct mt_source_range *ranges, uint32_t count)
 	return kept;
 }
 
-static void insert(struct mt_sessions *sessions, uint32_t vni, uint32_t entry)
+static void insert(struct mt_session_table *sessions, uint32_t vni, uint32_t entry)
 {
 	const uint32_t mask = UINT32_MAX >> sessions->shift;
 	uint32_t slot = mt_session_slot(sessions, vni);
@@ -65,7 +65,7 @@ static void insert(struct mt_sessions *sessions, uint32_t vni, uint32_t entry)
 	sessions->slots[slot] = (struct mt_session_slot){vni + 1, entry};
 }
 
-static int allocate(struct mt_sessions *sessions, const struct mt_policy_spec *spec)
+static int allocate(struct mt_session_table *sessions, const struct mt_policy_spec *spec)
 {
 	size_t ranges = 1;
 	unsigned log2 = LEAST_SLOTS_LOG2;
@@ -83,15 +83,15 @@ static int allocate(struct mt_sessions *sessions, const struct mt_policy_spec *s
 		rte_zmalloc("mt_sessions", sizeof(*sessions->ranges) * ranges, RTE_CACHE_LINE_SIZE);
 	if (sessions->slots != NULL && sessions->entries != NULL && sessions->ranges != NULL)
 		return 0;
-	mt_sessions_free(sessions);
+	mt_session_table_free(sessions);
 	return -ENOMEM;
 }
 
-int mt_sessions_make(struct mt_sessions *sessions, const struct mt_policy_spec *spec)
+int mt_session_table_make(struct mt_session_table *sessions, const struct mt_policy_spec *spec)
 {
 	uint32_t ranges = 0;
 
-	*sessions = (struct mt_sessions){
+	*sessions = (struct mt_session_table){
 		.count = spec->sessions_count,
 		.drop_unknown = spec->drop_unknown,
 	};
@@ -116,16 +116,16 @@ int mt_sessions_make(struct mt_sessions *sessions, const struct mt_policy_spec *
 	return 0;
 }
 
-void mt_sessions_free(struct mt_sessions *sessions)
+void mt_session_table_free(struct mt_session_table *sessions)
 {
 	rte_free(sessions->slots);
 	rte_free(sessions->entries);
 	rte_free(sessions->ranges);
-	*sessions = (struct mt_sessions){0};
+	*sessions = (struct mt_session_table){0};
 }
 
-bool mt_sessions_allow(const struct mt_sessions *sessions, const struct mt_session_entry *entry,
-	struct mt_address source)
+bool mt_session_table_allow(const struct mt_session_table *sessions,
+	const struct mt_session_entry *entry, struct mt_address source)
 {
 	const struct mt_source_range *ranges = &sessions->ranges[entry->ranges];
 	unsigned __int128 address = host_order(source);

@@ -28,7 +28,7 @@ struct mt_session_slot {
 	uint32_t entry;
 };
 
-struct mt_sessions {
+struct mt_session_table {
 	struct mt_session_slot *slots;
 	struct mt_session_entry *entries;
 	struct mt_source_range *ranges; /* of one session: apart from each other, ascending */
@@ -38,22 +38,22 @@ struct mt_sessions {
 };
 
 /* Returns 0 or -ENOMEM. The entries' filters are places in spec->filters. */
-int mt_sessions_make(struct mt_sessions *sessions, const struct mt_policy_spec *spec);
+int mt_session_table_make(struct mt_session_table *sessions, const struct mt_policy_spec *spec);
 
-void mt_sessions_free(struct mt_sessions *sessions);
+void mt_session_table_free(struct mt_session_table *sessions);
 
 /* Is `source` among the sources of the entry? */
-bool mt_sessions_allow(const struct mt_sessions *sessions, const struct mt_session_entry *entry,
-	struct mt_address source);
+bool mt_session_table_allow(const struct mt_session_table *sessions,
+	const struct mt_session_entry *entry, struct mt_address source);
 
-static inline uint32_t mt_session_slot(const struct mt_sessions *sessions, uint32_t vni)
+static inline uint32_t mt_session_slot(const struct mt_session_table *sessions, uint32_t vni)
 {
 	return (vni * 0x9e3779b1u) >> sessions->shift;
 }
 
 /* NULL: the VNI has no session. Few steps: at most a quarter of the slots is taken. */
-static inline const struct mt_session_entry *mt_sessions_find(
-	const struct mt_sessions *sessions, uint32_t vni)
+static inline const struct mt_session_entry *mt_session_table_find(
+	const struct mt_session_table *sessions, uint32_t vni)
 {
 	const uint32_t mask = UINT32_MAX >> sessions->shift;
 	uint32_t slot = mt_session_slot(sessions, vni);

@@ -115,14 +115,14 @@ static bool ignore_devices_after(void)
 /* One line out of what EAL wrote, which may be many. */
 static void explain(const char *prefix, char *log, int eal_errno, char *error, size_t error_size)
 {
-	const char *remedy = "run mirrordump -v for DPDK's own words";
+	const char *remedy = "-v shows DPDK's own words";
 	char *line = strstr(log, "EAL: ");
 
 	if (strstr(log, "version mismatch") != NULL)
-		remedy = "mirrordump and mirrortapd must run with the same DPDK: install both "
-			 "from one build, then restart the daemon";
+		remedy = "both programs must run with the same DPDK: install them from one build, "
+			 "then restart the daemon";
 	else if (strstr(log, "Permission denied") != NULL || geteuid() != 0)
-		remedy = "run mirrordump as root: the daemon's hugepages are root's";
+		remedy = "run it as root: the daemon's hugepages are root's";
 	else if (strstr(log, "refused secondary") != NULL)
 		remedy = "the daemon shares no memory: start it without --in-memory";
 	if (line != NULL) {
@@ -209,7 +209,7 @@ bool dump_attach(const struct dump_daemon *daemon, const char *socket_path, bool
 	if (!choose_runtime_folder(daemon->file_prefix, socket_path)) {
 		snprintf(error, error_size, "%s",
 			geteuid() != 0
-				? "the daemon's memory cannot be seen: run mirrordump as root"
+				? "the daemon's memory cannot be seen: run it as root"
 				: "no DPDK process runs with this file prefix; is mirrortapd "
 				  "running, in this mount namespace, and the prefix right?");
 		return false;
@@ -317,8 +317,8 @@ static bool check_frames(struct dump_rings *rings, char *error, size_t error_siz
 
 	if (rc != 0) {
 		snprintf(error, error_size,
-			"frames of the daemon are laid out otherwise (%s): install mirrordump and "
-			"mirrortapd from one build",
+			"frames of the daemon are laid out otherwise (%s): install both programs "
+			"from one build",
 			strerror(-rc));
 		return false;
 	}

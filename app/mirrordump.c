@@ -15,6 +15,7 @@
 #include <rte_pause.h>
 
 #include "control/config.h"
+#include "control/monotonic.h"
 #include "dump.h"
 #include "stop.h"
 #include "version.h"
@@ -299,14 +300,6 @@ static void *read_frames(void *opaque)
 
 /* --- the main thread: looks after the daemon and the clock --- */
 
-static double monotonic_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 static bool reader_ended(pthread_t reader)
 {
 	struct timespec until;
@@ -331,12 +324,12 @@ static void print_stats(const struct run *run, uint64_t before, double seconds)
 /* False if the daemon went away. */
 static bool watch(struct run *run, const struct dump_daemon *daemon, pthread_t reader)
 {
-	double last = monotonic_seconds();
+	double last = mt_monotonic_seconds();
 	uint64_t before = 0;
 	bool alive = true;
 
 	while (!reader_ended(reader)) {
-		double now = monotonic_seconds();
+		double now = mt_monotonic_seconds();
 
 		if (alive && !dump_daemon_alive(daemon)) {
 			alive = false;

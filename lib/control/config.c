@@ -345,18 +345,49 @@ static bool is_listen_address(const char *text)
 	return inet_pton(bracketed ? AF_INET6 : AF_INET, address, &parsed) == 1;
 }
 
+static int check_addresses(
+	struct mt_config_lines *lines, const char *list, char *const *addresses, unsigned count)
+{
+	char path[MT_CONFIG_MAX_PATH];
+
+	for (unsigned i = 0; i < count; i++)
+		if (!is_listen_address(addresses[i]))
+			return mt_config_lines_refuse(lines, path_of(path, list, i, ""),
+				"\"%.60s\" is not ADDRESS:PORT; allowed: e.g. 127.0.0.1:8080 or "
+				"[::1]:8080",
+				addresses[i]);
+	return 0;
+}
+
+/* An address in both lists would be open whatever health says. */
+static int check_probes(struct mt_config_lines *lines, const struct mt_config_http *http)
+{
+	char path[MT_CONFIG_MAX_PATH];
+
+	for (unsigned i = 0; i < http->probe_listen_count; i++)
+		for (unsigned j = 0; j < http->listen_count; j++)
+			if (strcmp(http->probe_listen[i], http->listen[j]) == 0)
+				return mt_config_lines_refuse(lines,
+					path_of(path, "http.probe_listen", i, ""),
+					"%s is in http.listen too, which never closes; name each "
+					"address in one of them",
+					http->probe_listen[i]);
+	return 0;
+}
+
 static int check_http(struct mt_config_lines *lines, const struct mt_config_http *http)
 {
 	static const char socket_path[] = "http.control_socket";
 	const size_t longest = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
-	char path[MT_CONFIG_MAX_PATH];
+	int result = check_addresses(lines, "http.listen", http->listen, http->listen_count);
 
-	for (unsigned i = 0; i < http->listen_count; i++)
-		if (!is_listen_address(http->listen[i]))
-			return mt_config_lines_refuse(lines, path_of(path, "http.listen", i, ""),
-				"\"%.60s\" is not ADDRESS:PORT; allowed: e.g. 127.0.0.1:8080 or "
-				"[::1]:8080",
-				http->listen[i]);
+	if (result == 0)
+		result = check_addresses(
+			lines, "http.probe_listen", http->probe_listen, http->probe_listen_count);
+	if (result == 0)
+		result = check_probes(lines, http);
+	if (result < 0)
+		return result;
 	if (http->control_socket[0] != '/')
 		return mt_config_lines_refuse(lines, socket_path,
 			"\"%.60s\" is not an absolute path; allowed: e.g. " MT_DEFAULT_SOCKET,

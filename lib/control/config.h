@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "control/host_backend.h"
+#include "datapath/idle.h"
 #include "packet/facts.h"
 #include "policy/spec.h"
 
@@ -38,6 +39,7 @@ struct mt_config_dataplane {
 	char *receive_lcores; /* ids like "1,2" or "1-2"; NULL: every worker receives */
 	char *queue_lcores;   /* likewise; NULL: every worker owns queues */
 	uint32_t queues;
+	enum mt_idle_mode idle;
 	uint32_t queue_length; /* packets that the ring to a queue's owner holds; power of two */
 	struct mt_config_hash hash;
 	char **eal; /* further EAL arguments, as written */
@@ -160,6 +162,8 @@ struct mt_config_health {
 struct mt_config_http {
 	char **listen; /* "ADDRESS:PORT", "[V6]:PORT" */
 	unsigned listen_count;
+	char **probe_listen; /* likewise: open only while health is green */
+	unsigned probe_listen_count;
 	char *control_socket;
 };
 

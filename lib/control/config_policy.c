@@ -248,7 +248,7 @@ static int read_filters(struct mt_config_lines *lines, struct mt_config *config)
 /* --- sessions --- */
 
 static int read_sources(struct mt_config_lines *lines, struct mt_config *config, unsigned index,
-	struct mt_session *session)
+	struct mt_session_spec *session)
 {
 	const struct mt_config_session *from = &config->sessions.list[index];
 	struct mt_cidr *sources = mt_config_keep(config, sizeof(*sources) * from->sources_count);
@@ -269,13 +269,13 @@ static int read_sources(struct mt_config_lines *lines, struct mt_config *config,
 }
 
 static int read_session(struct mt_config_lines *lines, struct mt_config *config, unsigned index,
-	struct mt_session *session)
+	struct mt_session_spec *session)
 {
 	const struct mt_config_session *from = &config->sessions.list[index];
 	char path[MT_CONFIG_MAX_PATH];
 	int result;
 
-	*session = (struct mt_session){
+	*session = (struct mt_session_spec){
 		.vni = from->vni,
 		.name = from->name,
 		.description = from->description,
@@ -326,7 +326,7 @@ static int check_sessions(struct mt_config_lines *lines, const struct mt_config 
 static int read_sessions(struct mt_config_lines *lines, struct mt_config *config)
 {
 	unsigned count = config->sessions.list_count;
-	struct mt_session *sessions = mt_config_keep(config, sizeof(*sessions) * count);
+	struct mt_session_spec *sessions = mt_config_keep(config, sizeof(*sessions) * count);
 	int result = 0;
 
 	if (sessions == NULL)

@@ -22,6 +22,12 @@ static const cyaml_strval_t hash_fields[] = {
 	{"vni", MT_HASH_VNI},
 };
 
+static const cyaml_strval_t idle_modes[] = {
+	{"poll", MT_IDLE_POLL},
+	{"pause", MT_IDLE_PAUSE},
+	{"sleep", MT_IDLE_SLEEP},
+};
+
 static const cyaml_strval_t output_types[] = {
 	{"tap", MT_OUTPUT_TAP},
 	{"ring", MT_OUTPUT_RING},
@@ -83,6 +89,7 @@ static const cyaml_schema_field_t dataplane_keys[] = {
 	CYAML_FIELD_UINT("queues", CYAML_FLAG_OPTIONAL, struct mt_config_dataplane, queues),
 	CYAML_FIELD_UINT(
 		"queue_length", CYAML_FLAG_OPTIONAL, struct mt_config_dataplane, queue_length),
+	CHOICE("idle", CYAML_FLAG_OPTIONAL, struct mt_config_dataplane, idle, idle_modes),
 	CYAML_FIELD_MAPPING(
 		"hash", CYAML_FLAG_OPTIONAL, struct mt_config_dataplane, hash, hash_keys),
 	CYAML_FIELD_SEQUENCE(
@@ -207,6 +214,8 @@ static const cyaml_schema_value_t output_entry = {
 static const cyaml_schema_field_t http_keys[] = {
 	CYAML_FIELD_SEQUENCE(
 		"listen", OPTIONAL_LIST, struct mt_config_http, listen, &text_entry, 0, MAX_LISTEN),
+	CYAML_FIELD_SEQUENCE("probe_listen", OPTIONAL_LIST, struct mt_config_http, probe_listen,
+		&text_entry, 0, MAX_LISTEN),
 	TEXT("control_socket", OPTIONAL_TEXT, struct mt_config_http, control_socket),
 	CYAML_FIELD_END,
 };
@@ -263,6 +272,7 @@ static const struct rule rules[] = {
 	{.path = "dataplane.queue_length",
 		.help = "a power of two from 64 to 65536",
 		.range = {64, 65536, true}},
+	{.path = "dataplane.idle", .help = "poll, pause, sleep"},
 	{.path = "dataplane.hash", .help = "a mapping with fields and include_vni"},
 	{.path = "dataplane.hash.fields", .help = "5-tuple, 2-tuple, vni"},
 	{.path = "dataplane.hash.include_vni", .help = "false, true"},
@@ -373,9 +383,11 @@ static const struct rule rules[] = {
 		.help = "a number from 1 to 1000000",
 		.range = {1, 1000000, false}},
 	{.path = "outputs[].sample_by", .help = "flows, packets"},
-	{.path = "http", .help = "a mapping with listen and control_socket"},
+	{.path = "http", .help = "a mapping with listen, probe_listen and control_socket"},
 	{.path = "http.listen", .help = "a list of at most 64 addresses"},
 	{.path = "http.listen[]", .help = "ADDRESS:PORT or [ADDRESS]:PORT"},
+	{.path = "http.probe_listen", .help = "a list of at most 64 addresses"},
+	{.path = "http.probe_listen[]", .help = "ADDRESS:PORT or [ADDRESS]:PORT"},
 	{.path = "http.control_socket", .help = "an absolute path"},
 	{.path = "health", .help = "a mapping with stall_seconds and drain_seconds"},
 	{.path = "health.stall_seconds",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/daemon.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 
 #include "control/lifecycle.h"
 #include "control/log.h"
+#include "control/monotonic.h"
 #include "packet/frame_info.h"
 
 static const struct mt_output_ops *const output_types[] = {
@@ -51,7 +53,7 @@ static int start_ports(struct mt_daemon *daemon, char *error, size_t error_size)
 		if (rc < 0)
 			return rc;
 		mt_port_check_nodes(&daemon->ports[p], daemon->plan);
-		mt_lifecycle_watch(&daemon->ports[p]);
+		mt_ethdev_watch(&daemon->ports[p].device, &daemon->ports[p].life);
 	}
 	return 0;
 }
@@ -122,6 +124,8 @@ static int start_outputs(struct mt_daemon *daemon, char *error, size_t error_siz
 			.queues = plan->queues,
 			.queue_worker = queue_worker,
 			.queue_node = queue_node,
+			.synchronize = mt_lifecycle_synchronize,
+			.synchronize_context = daemon,
 		};
 		struct mt_output *output =
 			mt_output_create(output_types[config->type], &settings, error, error_size);
@@ -177,6 +181,9 @@ static int make_queues(struct mt_daemon *daemon)
 	}
 	return 0;
 }
+
+static_assert(
+	sizeof(struct mt_worker) <= MT_PLAN_WORKER_BYTES, "the plan knows what a worker needs");
 
 static int make_workers(struct mt_daemon *daemon)
 {
@@ -292,6 +299,7 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 	daemon->snapshot.queues = plan->queues;
 	mt_config_tunnels(config, &daemon->snapshot.tunnels);
 	daemon->snapshot.fast = mt_fast_prepare(&daemon->snapshot.tunnels);
+	daemon->snapshot.idle = config->dataplane.idle;
 	daemon->snapshot.plain_hash = config->dataplane.hash.fields == MT_HASH_5_TUPLE
 		&& !config->dataplane.hash.include_vni;
 	rc = mt_eal_start(config, plan, &daemon->eal, error, error_size);
@@ -319,7 +327,7 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 			mt_daemon_stop(daemon);
 		return rc;
 	}
-	daemon->started = (time_t)(mt_watch_now_ms() / 1000);
+	daemon->started = (time_t)(mt_monotonic_ms() / 1000);
 	mt_watch_look(daemon);
 	atomic_store(&daemon->state, MT_DAEMON_RUNNING);
 	return 0;
@@ -351,6 +359,29 @@ static void tell_drops(struct mt_daemon *daemon)
 	}
 }
 
+/* What became of an output since the last round. */
+static void tell_output(struct mt_daemon *daemon, unsigned index)
+{
+	struct mt_output *output = daemon->snapshot.outputs[index];
+	bool failed = atomic_load_explicit(&output->state, memory_order_relaxed) == MT_OUTPUT_ERROR;
+	uint64_t resets = output->life == NULL
+		? 0
+		: atomic_load_explicit(&output->life->resets, memory_order_relaxed);
+
+	if (resets != daemon->told_resets[index] && !daemon->told_error[index])
+		mt_log(MT_LOG_WARNING,
+			"output %s: its device asked to be reset; it was, and is back",
+			output->name);
+	if (failed && !daemon->told_error[index])
+		mt_log_limited(&daemon->told_failed[index], MT_LOG_ERROR, "output %s: %s",
+			output->name, output->error);
+	if (!failed && daemon->told_error[index])
+		mt_log_limited(&daemon->told_mended[index], MT_LOG_NOTICE, "output %s: is up again",
+			output->name);
+	daemon->told_resets[index] = resets;
+	daemon->told_error[index] = failed;
+}
+
 void mt_daemon_maintain(struct mt_daemon *daemon)
 {
 	mt_lifecycle_round(daemon);
@@ -358,19 +389,10 @@ void mt_daemon_maintain(struct mt_daemon *daemon)
 	pthread_mutex_lock(&daemon->lock);
 	for (unsigned o = 0; o < daemon->snapshot.outputs_count; o++) {
 		struct mt_output *output = daemon->snapshot.outputs[o];
-		bool failed;
 
 		if (output->ops->maintain != NULL)
 			output->ops->maintain(output);
-		failed = atomic_load_explicit(&output->state, memory_order_relaxed)
-			== MT_OUTPUT_ERROR;
-		if (failed && !daemon->told_error[o])
-			mt_log_limited(&daemon->told_failed[o], MT_LOG_ERROR, "output %s: %s",
-				output->name, output->error);
-		if (!failed && daemon->told_error[o])
-			mt_log_limited(&daemon->told_mended[o], MT_LOG_NOTICE,
-				"output %s: is up again", output->name);
-		daemon->told_error[o] = failed;
+		tell_output(daemon, o);
 	}
 	for (unsigned h = 0; h < daemon->pump.count; h++)
 		mt_host_maintain(daemon->pump.hosts[h]);

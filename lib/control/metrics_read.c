@@ -9,7 +9,9 @@
 #include <rte_version.h>
 
 #include "control/metrics.h"
+#include "control/sessions.h"
 #include "control/xstats.h"
+#include "output/ethdev_life.h"
 #include "version.h"
 
 struct number {
@@ -111,6 +113,8 @@ static void add_port(struct mt_metrics *m, struct mt_daemon *daemon, unsigned in
 	mt_watch_read_port(daemon, index, sample);
 	mt_metrics_add(m, MT_METRIC_PORT_UP, sample->started, "port", name, NULL);
 	mt_metrics_add(m, MT_METRIC_PORT_LINK, sample->link, "port", name, NULL);
+	mt_metrics_add(m, MT_METRIC_PORT_RESETS,
+		atomic_load_explicit(&port->life.resets, memory_order_relaxed), "port", name, NULL);
 	mt_metrics_add(m, MT_METRIC_PORT_MISSED, sample->imissed, "port", name, NULL);
 	mt_metrics_add(m, MT_METRIC_PORT_ERRORS, sample->ierrors, "port", name, NULL);
 	mt_metrics_add(m, MT_METRIC_PORT_NO_BUFFER, sample->rx_nombuf, "port", name, NULL);
@@ -207,6 +211,37 @@ static void add_queue(struct mt_metrics *m, struct mt_daemon *daemon, unsigned i
 	add_latency(m, &queue->counters.latency, name.text);
 }
 
+/* Names come with configured sessions; an empty label is as good as none. */
+static void add_session(
+	struct mt_metrics *m, const char *vni, const struct mt_session_counts *counts)
+{
+	mt_metrics_add(
+		m, MT_METRIC_SESSION_PACKETS, counts->packets, "vni", vni, "session", "", NULL);
+	mt_metrics_add(m, MT_METRIC_SESSION_BYTES, counts->bytes, "vni", vni, "session", "", NULL);
+	mt_metrics_add(
+		m, MT_METRIC_SESSION_TRUNCATED, counts->truncated, "vni", vni, "session", "", NULL);
+	mt_metrics_add(
+		m, MT_METRIC_SESSION_DROPPED, counts->drops, "vni", vni, "session", "", NULL);
+	if (counts->last_ns != 0)
+		mt_metrics_add(m, MT_METRIC_SESSION_LAST_SEEN, counts->last_ns / 1000000000, "vni",
+			vni, "session", "", NULL);
+}
+
+static bool add_sessions(struct mt_metrics *m, struct mt_daemon *daemon)
+{
+	struct mt_session_list list;
+
+	if (mt_sessions_list(&daemon->datapath, MT_SESSIONS_BY_AGE, &list) < 0)
+		return false;
+	mt_metrics_add(m, MT_METRIC_SESSIONS, list.seen, NULL);
+	mt_metrics_add(m, MT_METRIC_SESSION_TABLE_FULL, list.full.packets, NULL);
+	for (uint32_t s = 0; s < list.count; s++)
+		add_session(m, number(list.sessions[s].vni).text, &list.sessions[s].counts);
+	add_session(m, "other", &list.other);
+	mt_sessions_free(&list);
+	return true;
+}
+
 static void add_output(struct mt_metrics *m, struct mt_daemon *daemon, unsigned index)
 {
 	struct mt_output *output = daemon->snapshot.outputs[index];
@@ -226,6 +261,10 @@ static void add_output(struct mt_metrics *m, struct mt_daemon *daemon, unsigned 
 	mt_metrics_add(m, MT_METRIC_OUTPUT_ERRORS,
 		atomic_load_explicit(&output->errors, memory_order_relaxed), "output", output->name,
 		NULL);
+	if (output->life != NULL)
+		mt_metrics_add(m, MT_METRIC_OUTPUT_RESETS,
+			atomic_load_explicit(&output->life->resets, memory_order_relaxed), "output",
+			output->name, NULL);
 	mt_metrics_add(m, MT_METRIC_OUTPUT_DELIVERED_BYTES, bytes, "output", output->name, NULL);
 }
 
@@ -236,7 +275,7 @@ char *mt_metrics_text(struct mt_daemon *daemon, bool openmetrics, size_t *length
 	uint64_t begin = rte_rdtsc();
 	char *text = NULL;
 
-	if (m != NULL && sample != NULL) {
+	if (m != NULL && sample != NULL && add_sessions(m, daemon)) {
 		add_daemon(m, daemon);
 		add_ledger(m, daemon);
 		for (unsigned p = 0; p < daemon->ports_count; p++) {

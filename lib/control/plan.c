@@ -315,7 +315,8 @@ static int size_memory(struct maker *maker)
 		if (config->outputs[i].type == MT_OUTPUT_PORT)
 			plan->outputs_bytes += PORT_OUTPUT_BYTES;
 	}
-	plan->total_bytes = plan->rings_bytes + plan->outputs_bytes;
+	plan->workers_bytes = (uint64_t)plan->workers_count * MT_PLAN_WORKER_BYTES;
+	plan->total_bytes = plan->workers_bytes + plan->rings_bytes + plan->outputs_bytes;
 	for (unsigned i = 0; i < config->ports_count; i++) {
 		if (choose_buffer(maker, i) < 0)
 			return -EINVAL;
@@ -426,6 +427,7 @@ static void print_memory(const struct mt_config *config, const struct mt_plan *p
 	if (plan->outputs_bytes > 0)
 		fprintf(stream, "  port outputs %13s %8.1f MiB  (at most)\n", "",
 			mebibytes(plan->outputs_bytes));
+	fprintf(stream, "  workers %18s %8.1f MiB\n", "", mebibytes(plan->workers_bytes));
 	fprintf(stream, "  rings %20s %8.1f MiB  (%u to queues, %u of outputs)\n", "",
 		mebibytes(plan->rings_bytes), count_queue_rings(plan), output_rings);
 	fprintf(stream,

@@ -10,7 +10,7 @@
 #include "packet/verdict.h"
 
 enum {
-	MT_BURST = 32, /* packets that one poll takes at most */
+	MT_BURST = 64, /* packets that one poll takes at most */
 };
 
 /* A stage keeps the survivors in `frames`, in order; the others it gives a verdict and moves to
@@ -24,6 +24,8 @@ struct mt_batch {
 	uint16_t host_count;
 	uint16_t verdicts[MT_VERDICT_COUNT]; /* given to those that did not survive */
 	uint64_t time_ns;                    /* when it was received */
+	uint32_t session_drops[MT_BURST];    /* VNIs of those in `dropped` that had one */
+	uint16_t session_drops_count;
 };
 
 static inline void mt_batch_drop(
@@ -34,4 +36,12 @@ static inline void mt_batch_drop(
 		batch->host[batch->host_count++] = frame;
 	else
 		batch->dropped[batch->dropped_count++] = frame;
+}
+
+/* Drops a frame whose tunnel header was read: its session's counters show it. */
+static inline void mt_batch_drop_of_session(
+	struct mt_batch *batch, struct rte_mbuf *frame, enum mt_verdict verdict, uint32_t vni)
+{
+	batch->session_drops[batch->session_drops_count++] = vni;
+	mt_batch_drop(batch, frame, verdict);
 }

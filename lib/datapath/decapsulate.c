@@ -79,6 +79,10 @@ static __rte_noinline struct rte_mbuf *decapsulate_any(
 	struct rte_mbuf *inner;
 
 	mt_packet_decapsulate(frame, tunnels, &facts);
+	if (facts.verdict == MT_VERDICT_INNER_TOO_SHORT) {
+		mt_batch_drop_of_session(batch, frame, facts.verdict, facts.vni);
+		return NULL;
+	}
 	if (facts.verdict != MT_VERDICT_ACCEPTED) {
 		mt_batch_drop(batch, frame, facts.verdict);
 		return NULL;
@@ -87,7 +91,7 @@ static __rte_noinline struct rte_mbuf *decapsulate_any(
 	inner = cut_front(frame, facts.strip);
 	mt_cut_back(inner, facts.inner_length - made_up);
 	if (made_up != 0 && !add_ethernet(inner, facts.made_up_ethertype)) {
-		mt_batch_drop(batch, inner, MT_VERDICT_NO_HEADROOM);
+		mt_batch_drop_of_session(batch, inner, MT_VERDICT_NO_HEADROOM, facts.vni);
 		return NULL;
 	}
 	facts.flags |= checksum_flag(device_flags);
@@ -151,7 +155,7 @@ static __rte_always_inline bool decapsulate_fast(const struct mt_fast *fast,
 
 /* All frames but those in the set `done`. */
 static __rte_always_inline void decapsulate_batch(const struct mt_snapshot *snapshot,
-	const struct mt_hash_config *hash, struct mt_batch *batch, uint32_t done)
+	const struct mt_hash_config *hash, struct mt_batch *batch, uint64_t done)
 {
 	const struct mt_fast fast = snapshot->fast;
 	const uint64_t time_ns = batch->time_ns;
@@ -174,11 +178,11 @@ static __rte_always_inline void decapsulate_batch(const struct mt_snapshot *snap
 
 void mt_stage_decapsulate(const struct mt_snapshot *snapshot, struct mt_batch *batch)
 {
-	uint32_t done = 0;
+	uint64_t done = 0;
 
 	if (snapshot->simd != NULL) {
 		done = snapshot->simd(&snapshot->fast, batch->frames, batch->count, batch->time_ns);
-		if (likely(done == UINT32_MAX >> (MT_BURST - batch->count)))
+		if (likely(done == UINT64_MAX >> (MT_BURST - batch->count)))
 			return;
 	}
 	/* The default as a constant: the masks of the hash vanish from the code. */

@@ -285,12 +285,12 @@ enum {
 	GIVE_UP = 2,
 };
 
-uint32_t MT_SIMD_NAME(
+uint64_t MT_SIMD_NAME(
 	const struct mt_fast *fast, struct rte_mbuf **frames, uint16_t count, uint64_t time_ns)
 {
 	const struct constants constants = prepare(fast, time_ns);
 	struct hashing hashing;
-	uint32_t done = 0;
+	uint64_t done = 0;
 	unsigned misses = 0;
 	bool mixed = false;
 
@@ -306,7 +306,7 @@ uint32_t MT_SIMD_NAME(
 		}
 		misses = taken ? 0 : misses + 1;
 		if (likely(taken))
-			done |= ((1u << MT_LANES) - 1) << i;
+			done |= ((1ull << MT_LANES) - 1) << i;
 	}
 	hash_frames(&fast->hash, &hashing);
 	return done;

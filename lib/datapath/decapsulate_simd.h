@@ -16,7 +16,7 @@
 /* Decapsulates those of `count` (at most MT_BURST) frames that it can, exactly as the plain way in
  * decapsulate.c would, and leaves the others untouched. Returns the set of the former: bit i for
  * frames[i]. */
-typedef uint32_t mt_decapsulate_simd_t(
+typedef uint64_t mt_decapsulate_simd_t(
 	const struct mt_fast *fast, struct rte_mbuf **frames, uint16_t count, uint64_t time_ns);
 
 mt_decapsulate_simd_t mt_decapsulate_avx512, mt_decapsulate_avx2; /* x86-64 */

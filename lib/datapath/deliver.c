@@ -2,6 +2,7 @@
 #include "datapath/stages.h"
 #include "datapath/worker.h"
 #include "output/output.h"
+#include "output/release.h"
 #include "packet/frame_info.h"
 
 static void count_latency(struct mt_latency *latency, uint64_t ns, uint32_t frames)
@@ -62,7 +63,7 @@ static void deliver_all(const struct mt_snapshot *snapshot, uint16_t queue,
 	const uint16_t outputs = snapshot->outputs_count;
 
 	if (outputs == 0)
-		rte_pktmbuf_free_bulk(frames, count);
+		mt_release(frames, count);
 	/* One reference for each output, no copies. */
 	for (uint16_t i = 0; outputs > 1 && i < count; i++)
 		rte_pktmbuf_refcnt_update(frames[i], outputs - 1);

@@ -28,7 +28,8 @@ void mt_stage_policy(struct mt_worker *worker, struct mt_batch *batch)
 		struct rte_mbuf *frame = batch->frames[i];
 
 		if (decisions[i].verdict != MT_VERDICT_ACCEPTED) {
-			mt_batch_drop(batch, frame, decisions[i].verdict);
+			mt_batch_drop_of_session(batch, frame, decisions[i].verdict,
+				mt_frame_vni(mt_frame_info(frame)));
 			continue;
 		}
 		truncate_frame(frame, decisions[i].truncate);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "datapath/decapsulate_simd.h"
+#include "datapath/idle.h"
 #include "packet/facts.h"
 #include "packet/fast.h"
 
@@ -17,9 +18,10 @@ enum {
 };
 
 struct mt_snapshot {
-	struct mt_tunnels tunnels;      /* which ports carry mirror traffic, and how it is hashed */
-	struct mt_fast fast;            /* the same for the fast path */
-	mt_decapsulate_simd_t *simd;    /* several frames at once; NULL: one by one */
+	struct mt_tunnels tunnels;   /* which ports carry mirror traffic, and how it is hashed */
+	struct mt_fast fast;         /* the same for the fast path */
+	mt_decapsulate_simd_t *simd; /* several frames at once; NULL: one by one */
+	enum mt_idle_mode idle;
 	bool plain_hash;                /* the hash is the default one: 5-tuple, without the VNI */
 	bool chooses;                   /* the policy does not send all frames to all outputs */
 	const struct mt_policy *policy; /* sessions and filters; NULL: none */

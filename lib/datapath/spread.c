@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "datapath/stages.h"
 #include "datapath/worker.h"
+#include "output/release.h"
 #include "packet/flow_hash.h"
 
 static void hand_over(
@@ -19,7 +20,8 @@ static void hand_over(
 		 * queued; the ledger acquires it. */
 		__atomic_store_n(&worker->full.full[queue],
 			worker->full.full[queue] + count - taken, __ATOMIC_RELEASE);
-		rte_pktmbuf_free_bulk(&frames[taken], count - taken);
+		mt_sessions_lose(&worker->sessions, &frames[taken], count - taken);
+		mt_release(&frames[taken], count - taken);
 	}
 }
 

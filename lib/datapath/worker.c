@@ -7,6 +7,7 @@
 
 #include "datapath/stages.h"
 #include "output/output.h"
+#include "output/release.h"
 
 enum {
 	HOUSEKEEPING_LOOPS = 1024,
@@ -64,6 +65,7 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 	batch.count = received;
 	batch.dropped_count = 0;
 	batch.host_count = 0;
+	batch.session_drops_count = 0;
 	memset(batch.verdicts, 0, sizeof(batch.verdicts));
 	batch.time_ns = mt_clock_ns(&worker->clock, rte_rdtsc());
 	for (uint16_t i = 0; i < received; i++) {
@@ -84,11 +86,13 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 	 * leave a queue than went in. */
 	count_batch(worker, rx, &batch, received, bytes);
 	if (unlikely(batch.dropped_count > 0))
-		rte_pktmbuf_free_bulk(batch.dropped, batch.dropped_count);
+		mt_release(batch.dropped, batch.dropped_count);
 	if (likely(batch.count > 0)) {
 		enter(worker, MT_STAGE_SPREAD);
+		mt_sessions_gather(&worker->sessions, &batch);
 		mt_stage_spread(worker, &batch);
 	}
+	mt_sessions_count(&worker->sessions, &batch);
 	return received;
 }
 
@@ -157,6 +161,7 @@ int mt_worker_run(void *arg)
 	uint64_t begin;
 
 	mt_clock_set(&worker->clock);
+	mt_idle_init(&worker->idle, worker->snapshot->idle);
 	rte_rcu_qsbr_thread_register(datapath->readers, worker->index);
 	rte_rcu_qsbr_thread_online(datapath->readers, worker->index);
 	begin = rte_rdtsc();
@@ -174,6 +179,7 @@ int mt_worker_run(void *arg)
 		if (unlikely(++loops % HOUSEKEEPING_LOOPS == 0))
 			mt_clock_set(&worker->clock);
 		atomic_store_explicit(&worker->heartbeat, loops, memory_order_relaxed);
+		mt_idle_after(&worker->idle, packets);
 		begin = count_load(worker, begin, packets);
 	}
 	rte_rcu_qsbr_thread_offline(datapath->readers, worker->index);

@@ -12,6 +12,8 @@
 #include "datapath/batch.h"
 #include "datapath/clock.h"
 #include "datapath/counters.h"
+#include "datapath/idle.h"
+#include "datapath/sessions.h"
 #include "datapath/snapshot.h"
 #include "policy/policy.h"
 
@@ -93,12 +95,14 @@ struct mt_worker {
 	struct mt_receive_counters receive;
 	struct mt_full_counters full;
 	struct mt_load_counters load;
+	struct mt_sessions sessions;
 	_Atomic uint64_t heartbeat __rte_cache_aligned; /* loops */
 	_Atomic uint8_t stage;                          /* enum mt_stage */
 	_Atomic bool drained; /* in MT_PHASE_DRAIN: its receive queues were empty */
 
 	/* The worker's own. */
 	struct mt_clock clock __rte_cache_aligned;
+	struct mt_idle idle;
 	struct mt_policy_state policy;
 	uint16_t spread_counts[MT_DATAPATH_MAX_QUEUES];
 	struct rte_mbuf *spread[MT_DATAPATH_MAX_QUEUES][MT_BURST];

@@ -13,6 +13,8 @@
 
 #include "output/commit.h"
 
+struct mt_ethdev_life;
+
 enum {
 	MT_OUTPUT_MAX_QUEUES = 64,
 	MT_OUTPUT_MAX_NAME = 15,
@@ -76,6 +78,10 @@ struct mt_output_settings {
 	const uint16_t *queue_worker; /* [queues]: which worker owns the queue */
 	const int *queue_node;        /* [queues]: NUMA node of that worker */
 	bool shared;                  /* ring: consumers in other processes are possible */
+	/* port: waits until no worker uses what was taken away from it before the call; false: one
+	 * does not leave. NULL: its device is never reset. */
+	bool (*synchronize)(void *context);
+	void *synchronize_context;
 };
 
 struct mt_output {
@@ -89,6 +95,7 @@ struct mt_output {
 	/* The last error, in words; stays after it was mended. Writer and reader: control only. */
 	char error[MT_OUTPUT_MAX_ERROR];
 	struct mt_output_queue *per_queue; /* [queues] */
+	struct mt_ethdev_life *life;       /* of its device; NULL: it stands on none */
 };
 
 struct mt_output_ops {

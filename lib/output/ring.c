@@ -8,6 +8,7 @@
 #include <rte_errno.h>
 
 #include "output/output.h"
+#include "output/release.h"
 
 enum {
 	FLUSH_TRIES = 100, /* of a tenth of a millisecond */
@@ -76,7 +77,7 @@ static void ring_send(
 		mt_count(&q->counts.drops[MT_OUTPUT_DROP_FULL], count - sent);
 	mt_commit_end(&q->commit);
 	if (sent < count)
-		rte_pktmbuf_free_bulk(&frames[sent], count - sent);
+		mt_release(&frames[sent], count - sent);
 }
 
 /* What consumers have taken is where the ring's consumer tail stands: it counts from 0 on and wraps
@@ -128,7 +129,7 @@ static void flush_queue(struct rte_ring *ring, struct mt_output_queue *queue)
 		n = rte_ring_dequeue_burst(ring, (void **)frames, 32, NULL);
 		if (n == 0)
 			return;
-		rte_pktmbuf_free_bulk(frames, n);
+		mt_release(frames, n);
 		count_stopped(queue, n);
 	}
 	count_stopped(queue, ring->prod.tail - ring->cons.tail);

@@ -51,7 +51,8 @@ static inline struct mt_address mt_address_from_ipv4(uint32_t address_be)
 	return (struct mt_address){0, (uint64_t)address_be << 32 | 0xffff0000u};
 }
 
-/* All lengths in bytes. When `verdict` is not `accepted` only `verdict` has a meaning. */
+/* All lengths in bytes. When `verdict` is not `accepted` only `verdict` has a meaning, and `vni`
+ * when it is `inner_too_short`. */
 struct mt_facts {
 	struct mt_address source; /* outer source: the mirrored ENI */
 	uint32_t vni;

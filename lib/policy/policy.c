@@ -13,7 +13,7 @@
 struct mt_policy {
 	struct mt_session_table sessions;
 	struct mt_filters filters;
-	struct mt_session_entry unknown; /* what VNIs without a session get */
+	struct mt_session_policy unknown; /* what VNIs without a session get */
 	bool chooses;
 	bool outputs_decide; /* some output has a filter or samples */
 	uint16_t outputs_count;
@@ -97,16 +97,16 @@ bool mt_policy_chooses(const struct mt_policy *policy)
 	return policy->chooses;
 }
 
-const struct mt_session *mt_policy_session(const struct mt_policy *policy, uint32_t vni)
+const struct mt_session_spec *mt_policy_session(const struct mt_policy *policy, uint32_t vni)
 {
-	const struct mt_session_entry *entry = mt_session_table_find(&policy->sessions, vni);
+	const struct mt_session_policy *entry = mt_session_table_find(&policy->sessions, vni);
 
 	return entry == NULL ? NULL : entry->session;
 }
 
 const char *mt_policy_session_name(const struct mt_policy *policy, uint32_t vni)
 {
-	const struct mt_session *session = mt_policy_session(policy, vni);
+	const struct mt_session_spec *session = mt_policy_session(policy, vni);
 
 	return session == NULL ? NULL : session->name;
 }
@@ -233,7 +233,7 @@ static void apply_output(const struct mt_policy *policy, unsigned output,
 
 /* Finds a frame's session. False: it has its verdict. */
 static bool enter_session(const struct mt_policy *policy, const struct mt_frame_info *info,
-	const struct mt_session_entry **entry, struct mt_decision *decision)
+	const struct mt_session_policy **entry, struct mt_decision *decision)
 {
 	uint32_t vni = mt_frame_vni(info);
 
@@ -279,7 +279,7 @@ void mt_policy_decide(const struct mt_policy *policy, struct mt_policy_state *st
 
 	keys.read = 0;
 	for (uint16_t i = 0; i < count; i++) {
-		const struct mt_session_entry *entry;
+		const struct mt_session_policy *entry;
 
 		if (!enter_session(policy, mt_frame_info(frames[i]), &entry, &decisions[i]))
 			continue;

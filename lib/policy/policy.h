@@ -44,7 +44,7 @@ struct mt_decision {
 	uint32_t choices;  /* of the outputs */
 	uint32_t truncate; /* keep so many bytes; 0: all */
 	/* For a person: which rule decided, and of what. NULL: none did. */
-	const struct mt_session *session;
+	const struct mt_session_spec *session;
 	const struct mt_filter *filter;
 	const struct mt_rule *rule;
 };
@@ -71,7 +71,7 @@ void mt_policy_decide(const struct mt_policy *policy, struct mt_policy_state *st
 bool mt_policy_chooses(const struct mt_policy *policy);
 
 /* The session of a VNI, or NULL. Any thread. */
-const struct mt_session *mt_policy_session(const struct mt_policy *policy, uint32_t vni);
+const struct mt_session_spec *mt_policy_session(const struct mt_policy *policy, uint32_t vni);
 
 /* The name of a VNI's session, or NULL. Any thread. */
 const char *mt_policy_session_name(const struct mt_policy *policy, uint32_t vni);

@@ -9,7 +9,7 @@
 #include <rte_common.h>
 #include <rte_malloc.h>
 
-static_assert(sizeof(struct mt_session_entry) <= RTE_CACHE_LINE_SIZE,
+static_assert(sizeof(struct mt_session_policy) <= RTE_CACHE_LINE_SIZE,
 	"what a worker reads of a session is one cache line");
 
 enum {
@@ -98,10 +98,10 @@ int mt_session_table_make(struct mt_session_table *sessions, const struct mt_pol
 	if (allocate(sessions, spec) < 0)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < spec->sessions_count; i++) {
-		const struct mt_session *session = &spec->sessions[i];
-		struct mt_session_entry *entry = &sessions->entries[i];
+		const struct mt_session_spec *session = &spec->sessions[i];
+		struct mt_session_policy *entry = &sessions->entries[i];
 
-		*entry = (struct mt_session_entry){
+		*entry = (struct mt_session_policy){
 			.treatment = session->treatment,
 			.filter = session->filter == NULL ? 0 : session->filter - spec->filters + 1,
 			.ranges = ranges,
@@ -125,7 +125,7 @@ void mt_session_table_free(struct mt_session_table *sessions)
 }
 
 bool mt_session_table_allow(const struct mt_session_table *sessions,
-	const struct mt_session_entry *entry, struct mt_address source)
+	const struct mt_session_policy *entry, struct mt_address source)
 {
 	const struct mt_source_range *ranges = &sessions->ranges[entry->ranges];
 	unsigned __int128 address = host_order(source);

@@ -15,12 +15,12 @@ struct mt_source_range {
 };
 
 /* What a worker reads of a session: one cache line. */
-struct mt_session_entry {
+struct mt_session_policy {
 	struct mt_treatment treatment;
 	uint32_t filter;       /* index + 1; 0: none */
 	uint32_t ranges;       /* first of its sources */
 	uint32_t ranges_count; /* 0: any source */
-	const struct mt_session *session;
+	const struct mt_session_spec *session;
 };
 
 struct mt_session_slot {
@@ -30,7 +30,7 @@ struct mt_session_slot {
 
 struct mt_session_table {
 	struct mt_session_slot *slots;
-	struct mt_session_entry *entries;
+	struct mt_session_policy *entries;
 	struct mt_source_range *ranges; /* of one session: apart from each other, ascending */
 	uint32_t count;
 	uint8_t shift; /* 32 - log2 of the slots */
@@ -44,7 +44,7 @@ void mt_session_table_free(struct mt_session_table *sessions);
 
 /* Is `source` among the sources of the entry? */
 bool mt_session_table_allow(const struct mt_session_table *sessions,
-	const struct mt_session_entry *entry, struct mt_address source);
+	const struct mt_session_policy *entry, struct mt_address source);
 
 static inline uint32_t mt_session_slot(const struct mt_session_table *sessions, uint32_t vni)
 {
@@ -52,7 +52,7 @@ static inline uint32_t mt_session_slot(const struct mt_session_table *sessions, 
 }
 
 /* NULL: the VNI has no session. Few steps: at most a quarter of the slots is taken. */
-static inline const struct mt_session_entry *mt_session_table_find(
+static inline const struct mt_session_policy *mt_session_table_find(
 	const struct mt_session_table *sessions, uint32_t vni)
 {
 	const uint32_t mask = UINT32_MAX >> sessions->shift;

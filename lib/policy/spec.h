@@ -68,7 +68,7 @@ struct mt_filter {
 	unsigned rules_count;
 };
 
-struct mt_session {
+struct mt_session_spec {
 	uint32_t vni;
 	const char *name;
 	const char *description;        /* NULL: none */
@@ -86,7 +86,7 @@ struct mt_output_policy {
 };
 
 struct mt_policy_spec {
-	const struct mt_session *sessions; /* each VNI once */
+	const struct mt_session_spec *sessions; /* each VNI once */
 	unsigned sessions_count;
 	bool drop_unknown; /* VNIs that no session has */
 	const struct mt_filter *filters;

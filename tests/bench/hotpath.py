@@ -126,9 +126,10 @@ def measure(options):
     rates = {}
     for size in SIZES:
         capture = f"{options.work}/inner-{size}.pcap"
-        make = os.path.join(os.path.dirname(os.path.abspath(__file__)), "make_pcap.py")
-        subprocess.run([sys.executable, make, capture, "--flows", str(FLOWS), "--inner", str(size),
-                        "--frames", str(FRAMES)], check=True)
+        # Each flow in turn, once in each direction, TCP only.
+        subprocess.run([f"{options.build}/mirrorgen", "-w", capture, "--flows", str(FLOWS),
+                        "--distribution", "cycle", "--udp", "0", "--size", str(size),
+                        "--sessions", str(options.vnis), "--count", str(FRAMES)], check=True, capture_output=True)
         for _ in range(options.rounds):
             for subject in subjects:
                 rate = subject.rate(capture, options.seconds)
@@ -159,12 +160,13 @@ def main():
     parser.add_argument("--work", required=True)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--vnis", type=int, default=1, help="sessions; 1,024 at most (default: 1)")
     parser.add_argument("--json")
     options = parser.parse_args()
     hz = tsc_hz()
     rows = summarise(measure(options), hz)
     print(f"{cpu_model()}, {os.cpu_count()} CPUs, TSC {hz / 1e6:.0f} MHz, "
-          f"Linux {platform.release()}; {FLOWS} flows, {MBUFS} mbufs, {options.rounds} rounds")
+          f"Linux {platform.release()}; {FLOWS} flows, {options.vnis} VNIs, {MBUFS} mbufs, {options.rounds} rounds")
     print("| inner bytes | subject | Mpps (median) | min | max | TSC cycles/packet | of macswap |")
     print("|---:|---|---:|---:|---:|---:|---:|")
     for row in rows:

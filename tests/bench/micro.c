@@ -138,6 +138,7 @@ static double round_cycles(const struct mt_snapshot *snapshot, const struct set 
 		batch.count = MT_BURST;
 		batch.dropped_count = 0;
 		batch.host_count = 0;
+		batch.session_drops_count = 0;
 		memset(batch.verdicts, 0, sizeof(batch.verdicts));
 		batch.time_ns = at;
 		begin = rte_rdtsc();

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Benchmarks: run.sh [NAME] [--rounds N] [--seconds N] [--json FILE]. NAME is a file beside this
+# Benchmarks: run.sh [NAME] [--rounds N] [--seconds N] [--vnis N] [--json FILE]. NAME is a file beside this
 # one (default: hotpath). Never part of pass or fail: machines differ, and so do their moods.
 set -eu
 . "$(dirname "$0")/../lib/lab.sh"

@@ -169,7 +169,8 @@ void random_policy(struct random_policy *made, bool bpf)
 	}
 	for (unsigned s = 0; s < wanted; s++) {
 		unsigned count = made->spec.sessions_count;
-		struct mt_session session = {.vni = random_vni(), .sources = made->sources[count]};
+		struct mt_session_spec session = {
+			.vni = random_vni(), .sources = made->sources[count]};
 
 		if (!vni_is_new(made, count, session.vni))
 			continue;
@@ -412,7 +413,7 @@ static const struct mt_rule *first_match(
 	return first;
 }
 
-static bool source_allowed(const struct mt_session *session, struct mt_address source)
+static bool source_allowed(const struct mt_session_spec *session, struct mt_address source)
 {
 	bool allowed = session->sources_count == 0;
 
@@ -441,7 +442,7 @@ void plain_decision(const struct mt_policy_spec *spec, const struct random_frame
 	struct mt_decision *decision)
 {
 	struct mt_treatment treatment = {0};
-	const struct mt_session *session = NULL;
+	const struct mt_session_spec *session = NULL;
 
 	*decision = (struct mt_decision){.verdict = MT_VERDICT_ACCEPTED};
 	for (unsigned s = 0; s < spec->sessions_count; s++) {

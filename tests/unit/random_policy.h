@@ -17,7 +17,7 @@ enum {
 
 struct random_policy {
 	struct mt_policy_spec spec;
-	struct mt_session sessions[RANDOM_SESSIONS];
+	struct mt_session_spec sessions[RANDOM_SESSIONS];
 	struct mt_cidr sources[RANDOM_SESSIONS][RANDOM_SOURCES];
 	struct mt_filter filters[RANDOM_FILTERS];
 	struct mt_rule rules[RANDOM_FILTERS][RANDOM_RULES];

@@ -146,7 +146,7 @@ static const struct {
 	 "  lcores: \"0-1\"\n"
 	 "  lcore: \"1\"\n" PORTS,
 		":3: dataplane.lcore: unknown key; allowed here: lcores, receive_lcores, "
-		"queue_lcores, queues, queue_length, hash, eal"},
+		"queue_lcores, queues, queue_length, idle, hash, eal"},
 	{BASE "outputs:\n"
 	      "  - {name: a, type: ring}\n"
 	      "  - name: b\n"
@@ -157,7 +157,7 @@ static const struct {
 	      "  vxlan: [1]\n",
 		":4: tunnels.vxlan: unknown key; allowed here: vxlan_ports, geneve_ports"},
 	{BASE "http: {port: 1}\n",
-		":3: http.port: unknown key; allowed here: listen, control_socket"},
+		":3: http.port: unknown key; allowed here: listen, probe_listen, control_socket"},
 	{BASE "sessions: {know: 1}\n", ":3: sessions.know: unknown key; allowed here: unknown"},
 	{"dataplane:\n"
 	 "  lcores: \"0-1\"\n"
@@ -527,6 +527,17 @@ static const struct {
 	      "/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 	      "xxxxxxxxxxxxxxxxxxxxxxxxxxx}\n",
 		":3: http.control_socket: is 111 bytes long; a socket's path has at most 107"},
+	{BASE "http: {probe_listen: [\"127.0.0.1:80\", \"4789\"]}\n",
+		":3: http.probe_listen[1]: \"4789\" is not ADDRESS:PORT; allowed: e.g. "
+		"127.0.0.1:8080 or [::1]:8080"},
+	{BASE "http: {probe_listen: \"127.0.0.1:80\"}\n",
+		":3: http.probe_listen: is a single value; allowed: a list of at most 64 "
+		"addresses"},
+	{BASE "http:\n"
+	      "  listen: [\"0.0.0.0:8080\", \"0.0.0.0:4789\"]\n"
+	      "  probe_listen: [\"0.0.0.0:4789\"]\n",
+		":5: http.probe_listen[0]: 0.0.0.0:4789 is in http.listen too, which never closes; "
+		"name each address in one of them"},
 	{BASE "http: {listen: [a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a"
 	      ", a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, "
 	      "a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a]}\n",
@@ -599,6 +610,7 @@ static void fills_defaults(void **state)
 	(void)state;
 	assert_int_equal(config->dataplane.queues, 1);
 	assert_int_equal(config->dataplane.queue_length, 4096);
+	assert_int_equal(config->dataplane.idle, MT_IDLE_POLL);
 	assert_int_equal(config->dataplane.hash.fields, MT_HASH_5_TUPLE);
 	assert_false(config->dataplane.hash.include_vni);
 	assert_null(config->dataplane.receive_lcores);
@@ -632,6 +644,7 @@ static void reads_every_key(void **state)
 		"  queue_lcores: 2-3\n"
 		"  queues: 2\n"
 		"  queue_length: 1024\n"
+		"  idle: sleep\n"
 		"  hash: {fields: 2-tuple, include_vni: true}\n"
 		"  eal: [--no-huge, --no-pci]\n"
 		"ports:\n"
@@ -653,6 +666,7 @@ static void reads_every_key(void **state)
 	assert_string_equal(config->dataplane.queue_lcores, "2-3");
 	assert_int_equal(config->dataplane.queues, 2);
 	assert_int_equal(config->dataplane.queue_length, 1024);
+	assert_int_equal(config->dataplane.idle, MT_IDLE_SLEEP);
 	assert_int_equal(config->dataplane.hash.fields, MT_HASH_2_TUPLE);
 	assert_true(config->dataplane.hash.include_vni);
 	assert_int_equal(config->dataplane.eal_count, 2);
@@ -840,7 +854,8 @@ static void places_one_worker(void **state)
 	assert_int_equal(plan.ports[0].mbufs, 16383);
 	assert_int_equal(plan.ports[0].buffer_bytes, 2048 + 128);
 	assert_int_equal(plan.ports[0].bytes, 16383ull * (2048 + 128 + 128 + 64));
-	assert_int_equal(plan.total_bytes, plan.ports[0].bytes);
+	assert_int_equal(plan.workers_bytes, MT_PLAN_WORKER_BYTES);
+	assert_int_equal(plan.total_bytes, plan.ports[0].bytes + MT_PLAN_WORKER_BYTES);
 }
 
 static void places_split_roles(void **state)
@@ -932,7 +947,7 @@ static void prints_plan(void **state)
 	assert_non_null(strstr(text, "queues: 2, by 5-tuple\n"));
 	assert_non_null(strstr(text, "VXLAN           UDP 4789\n"));
 	assert_non_null(strstr(text, "ids             2 rings of 4096 frames\n"));
-	assert_non_null(strstr(text, "38 hugepages of 2 MiB"));
+	assert_non_null(strstr(text, "39 hugepages of 2 MiB"));
 	assert_non_null(strstr(text, "256 MiB of hugepages in all are enough"));
 	free(text);
 	mt_config_free(config);

@@ -99,12 +99,12 @@ static void expect_same(struct rte_mbuf *a, struct rte_mbuf *b)
 static mt_decapsulate_simd_t *subject;
 static uint64_t taken;
 
-static uint32_t counted(
+static uint64_t counted(
 	const struct mt_fast *fast, struct rte_mbuf **frames, uint16_t count, uint64_t time_ns)
 {
-	uint32_t done = subject(fast, frames, count, time_ns);
+	uint64_t done = subject(fast, frames, count, time_ns);
 
-	taken += __builtin_popcount(done);
+	taken += __builtin_popcountll(done);
 	return done;
 }
 

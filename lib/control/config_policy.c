@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/config_import.h"
 #include "control/config_schema.h"
 
 /* --- memory --- */
@@ -228,10 +229,11 @@ static int check_filter_names(struct mt_config_lines *lines, const struct mt_con
 	return result;
 }
 
-static int read_filters(struct mt_config_lines *lines, struct mt_config *config)
+static int read_filters(
+	struct mt_config_lines *lines, struct mt_config *config, struct mt_config_import *import)
 {
-	struct mt_filter *filters =
-		mt_config_keep(config, sizeof(*filters) * config->filters_count);
+	unsigned room = config->filters_count + mt_config_import_filters_count(import);
+	struct mt_filter *filters = mt_config_keep(config, sizeof(*filters) * room);
 	int result = 0;
 
 	if (filters == NULL)
@@ -242,6 +244,8 @@ static int read_filters(struct mt_config_lines *lines, struct mt_config *config)
 		result = check_filter_names(lines, config);
 	config->policy.filters = filters;
 	config->policy.filters_count = config->filters_count;
+	if (result == 0)
+		result = mt_config_import_filters(import, filters, &config->policy.filters_count);
 	return result;
 }
 
@@ -323,10 +327,13 @@ static int check_sessions(struct mt_config_lines *lines, const struct mt_config 
 	return result;
 }
 
-static int read_sessions(struct mt_config_lines *lines, struct mt_config *config)
+static int read_sessions(
+	struct mt_config_lines *lines, struct mt_config *config, struct mt_config_import *import)
 {
+	struct mt_policy_spec *spec = &config->policy;
 	unsigned count = config->sessions.list_count;
-	struct mt_session_spec *sessions = mt_config_keep(config, sizeof(*sessions) * count);
+	unsigned room = count + mt_config_import_sessions_count(import);
+	struct mt_session_spec *sessions = mt_config_keep(config, sizeof(*sessions) * room);
 	int result = 0;
 
 	if (sessions == NULL)
@@ -335,9 +342,12 @@ static int read_sessions(struct mt_config_lines *lines, struct mt_config *config
 		result = read_session(lines, config, s, &sessions[s]);
 	if (result == 0)
 		result = check_sessions(lines, config);
-	config->policy.sessions = sessions;
-	config->policy.sessions_count = count;
-	config->policy.drop_unknown = config->sessions.unknown == MT_UNKNOWN_DROP;
+	spec->sessions = sessions;
+	spec->sessions_count = count;
+	spec->drop_unknown = config->sessions.unknown == MT_UNKNOWN_DROP;
+	if (result == 0)
+		result = mt_config_import_sessions(import, spec->filters, spec->filters_count,
+			sessions, &spec->sessions_count);
 	return result;
 }
 
@@ -382,11 +392,15 @@ static int read_outputs(struct mt_config_lines *lines, struct mt_config *config)
 
 int mt_config_policy(struct mt_config_lines *lines, struct mt_config *config)
 {
-	int result = read_filters(lines, config);
+	struct mt_config_import *import;
+	int result = mt_config_import_open(lines, config, &import);
 
 	if (result == 0)
-		result = read_sessions(lines, config);
+		result = read_filters(lines, config, import);
+	if (result == 0)
+		result = read_sessions(lines, config, import);
 	if (result == 0)
 		result = read_outputs(lines, config);
+	mt_config_import_close(import);
 	return result;
 }

@@ -212,11 +212,11 @@ static int check_output_keys(
 		const char *keys;
 	} types[] = {
 		[MT_OUTPUT_TAP] = {"tap",
-			"name, type, required, filter, sample, sample_by, interface, mtu"},
+			"name, type, required, interface, mtu, filter, sample, sample_by"},
 		[MT_OUTPUT_RING] = {"ring",
-			"name, type, required, filter, sample, sample_by, length"},
+			"name, type, required, length, filter, sample, sample_by"},
 		[MT_OUTPUT_PORT] = {"port",
-			"name, type, required, filter, sample, sample_by, device, tx_queues"},
+			"name, type, required, device, tx_queues, filter, sample, sample_by"},
 	};
 	static const struct {
 		const char *key;

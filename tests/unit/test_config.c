@@ -449,7 +449,7 @@ static const struct {
 		"it: name, type, required, device, tx_queues, filter, sample, sample_by"},
 	{BASE "outputs: [{name: a, type: ring, interface: x}]\n",
 		":3: outputs[0].interface: does not belong to an output of type ring; allowed with "
-		"it: name, type, required, length"},
+		"it: name, type, required, length, filter, sample, sample_by"},
 	{BASE "outputs: [{name: a, type: tap, length: 64}]\n",
 		":3: outputs[0].length: does not belong to an output of type tap; allowed with it: "
 		"name, type, required, interface, mtu, filter, sample, sample_by"},

@@ -136,36 +136,63 @@ static void list_outputs(
 	}
 }
 
-/* One line of the table, as texts; "-" for what does not apply. */
+/* One line of the table. What does not apply is NULL or -1. */
 struct line {
-	char frame[24];
-	char vni[12];
+	int64_t vni;
 	const char *session;
 	const char *direction;
 	const char *filter;
-	char rule[12];
+	int64_t rule; /* -1: none of the filter's */
 	const char *verdict;
-	char length[12];
+	int64_t length;
 	char outputs[MT_MAX_OUTPUTS * 32];
 };
 
-static void print_line(struct run *run, const struct line *line)
+static const char *or_dash(const char *text)
 {
-	json_t *object;
+	return text != NULL ? text : "-";
+}
 
-	if (!run->options->json) {
-		printf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", line->frame, line->vni,
-			line->session, line->direction, line->filter, line->rule, line->verdict,
-			line->length, line->outputs);
-		return;
-	}
-	object = json_pack("{ss ss ss ss ss ss ss ss ss}", "frame", line->frame, "vni", line->vni,
-		"session", line->session, "direction", line->direction, "filter", line->filter,
-		"rule", line->rule, "verdict", line->verdict, "length", line->length, "outputs",
-		line->outputs);
+static const char *number(char text[FORMAT_SIZE], int64_t value, const char *otherwise)
+{
+	if (value < 0)
+		return otherwise;
+	snprintf(text, FORMAT_SIZE, "%" PRId64, value);
+	return text;
+}
+
+static json_t *json_number(int64_t value)
+{
+	return value < 0 ? json_null() : json_integer(value);
+}
+
+static void print_json(const struct run *run, const struct line *line)
+{
+	json_t *object = json_pack("{sI so ss? ss? ss? so ss so ss}", "frame",
+		(json_int_t)run->frames, "vni", json_number(line->vni), "session", line->session,
+		"direction", line->direction, "filter", line->filter, "rule",
+		json_number(line->rule), "verdict", line->verdict, "length",
+		json_number(line->length), "outputs", line->outputs);
+
 	fputs(run->printed > 1 ? ",\n" : "", stdout);
 	json_dumpf(object, stdout, JSON_COMPACT);
 	json_decref(object);
+}
+
+static void print_line(struct run *run, const struct line *line)
+{
+	char vni[FORMAT_SIZE], rule[FORMAT_SIZE], length[FORMAT_SIZE];
+
+	run->printed++;
+	if (run->options->json) {
+		print_json(run, line);
+		return;
+	}
+	printf("%" PRIu64 "\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", run->frames,
+		number(vni, line->vni, "-"), or_dash(line->session), or_dash(line->direction),
+		or_dash(line->filter),
+		number(rule, line->rule, line->filter != NULL ? "none" : "-"), line->verdict,
+		number(length, line->length, "-"), line->outputs);
 }
 
 static void print_frame(
@@ -173,46 +200,34 @@ static void print_frame(
 {
 	uint32_t length = facts->inner_length;
 	struct line line = {
-		.session = "-",
+		.vni = facts->vni,
 		.direction = direction_name(facts->flags),
-		.filter = "-",
-		.rule = "-",
+		.rule = decision->rule != NULL ? (int64_t)decision->rule->number : -1,
 		.verdict = mt_verdict_name(decision->verdict),
 	};
 
 	if (decision->truncate != 0)
 		length = RTE_MIN(length, decision->truncate);
-	snprintf(line.frame, sizeof(line.frame), "%" PRIu64, run->frames);
-	snprintf(line.vni, sizeof(line.vni), "%" PRIu32, facts->vni);
-	snprintf(line.length, sizeof(line.length), "%" PRIu32, length);
+	line.length = length;
 	if (decision->session != NULL)
 		line.session = decision->session->name;
-	if (decision->filter != NULL) {
+	if (decision->filter != NULL)
 		line.filter = decision->filter->name;
-		snprintf(line.rule, sizeof(line.rule), "none");
-	}
-	if (decision->rule != NULL)
-		snprintf(line.rule, sizeof(line.rule), "%" PRIu32, decision->rule->number);
 	list_outputs(run, decision, line.outputs, sizeof(line.outputs));
-	run->printed++;
 	print_line(run, &line);
 }
 
+/* No mirror traffic, or broken. */
 static void print_other(struct run *run, uint8_t verdict)
 {
 	struct line line = {
-		.vni = "-",
-		.session = "-",
-		.direction = "-",
-		.filter = "-",
-		.rule = "-",
+		.vni = -1,
+		.rule = -1,
 		.verdict = mt_verdict_name(verdict),
-		.length = "-",
+		.length = -1,
 		.outputs = "-",
 	};
 
-	snprintf(line.frame, sizeof(line.frame), "%" PRIu64, run->frames);
-	run->printed++;
 	print_line(run, &line);
 }
 

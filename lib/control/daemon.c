@@ -340,7 +340,7 @@ static void tell_drops(struct mt_daemon *daemon)
 
 	mt_ledger_read(&daemon->datapath, &daemon->snapshot, &ledger);
 	for (unsigned v = 0; v < MT_VERDICT_COUNT; v++) {
-		if (ledger.drops[v] == 0 || daemon->told_verdict[v])
+		if (ledger.drops[v] == 0 || daemon->told_verdict[v] || mt_verdict_is_wanted(v))
 			continue;
 		daemon->told_verdict[v] = true;
 		mt_log(MT_LOG_WARNING, "dropping packets, %s: %s %s", mt_verdict_name(v),

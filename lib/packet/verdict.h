@@ -100,3 +100,9 @@ static inline int mt_verdict_is_drop(enum mt_verdict verdict)
 {
 	return verdict > MT_VERDICT_HOST;
 }
+
+/* True for drops that the configuration asks for: no reason to worry. */
+static inline int mt_verdict_is_wanted(enum mt_verdict verdict)
+{
+	return verdict == MT_VERDICT_FILTER_REJECTED || verdict == MT_VERDICT_SAMPLED_OUT;
+}

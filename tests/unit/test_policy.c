@@ -140,6 +140,200 @@ static void random_sets_with_bpf_match_the_plain_way(void **state)
 	assert_true(seen.bpf_rules > BPF_SETS / 8);
 }
 
+/* --- sampling --- */
+
+/* A frame that only has a VNI and a flow hash. */
+static struct rte_mbuf *bare(struct rte_mbuf *frame, uint32_t vni, uint32_t hash)
+{
+	static uint8_t bytes[64];
+
+	*frame = (struct rte_mbuf){.buf_addr = bytes, .data_len = 64, .pkt_len = 64, .nb_segs = 1};
+	frame->hash.rss = hash;
+	*mt_frame_info(frame) = (struct mt_frame_info){.vni_flags = vni << 8};
+	return frame;
+}
+
+static struct mt_decision decide_one(
+	struct mt_policy *policy, struct mt_policy_state *state, uint32_t vni, uint32_t hash)
+{
+	struct mt_decision decision;
+	struct rte_mbuf mbuf;
+	struct rte_mbuf *frame = bare(&mbuf, vni, hash);
+
+	mt_policy_decide(policy, state, &frame, 1, &decision);
+	return decision;
+}
+
+/* 1 in N of the flows, whole flows, of every queue, and again 1 in N of them at an output. */
+static void samples_flows(void **state)
+{
+	enum { FLOWS = 100000, N = 10 };
+	struct mt_session_spec session = {.vni = 1, .name = "s", .treatment.sample = N};
+	struct mt_policy_spec spec = {
+		.sessions = &session,
+		.sessions_count = 1,
+		.outputs = {{.sample = N}},
+		.outputs_count = 2,
+	};
+	struct mt_policy *policy = create(&spec);
+	struct mt_policy_state random = {.random = 1};
+	unsigned kept = 0, at_output = 0, at_other = 0, first_half = 0;
+
+	(void)state;
+	for (unsigned f = 0; f < FLOWS; f++) {
+		uint32_t hash = random_next();
+		struct mt_decision decision = decide_one(policy, &random, 1, hash);
+		struct mt_decision again = decide_one(policy, &random, 1, hash);
+
+		assert_int_equal(decision.verdict, again.verdict);
+		assert_int_equal(decision.choices, again.choices);
+		if (decision.verdict != MT_VERDICT_ACCEPTED) {
+			assert_int_equal(decision.verdict, MT_VERDICT_SAMPLED_OUT);
+			continue;
+		}
+		kept++;
+		first_half += hash < UINT32_MAX / 2; /* the queues of one half */
+		at_output += mt_choice_of(decision.choices, 0) == MT_CHOICE_DELIVER;
+		at_other += mt_choice_of(decision.choices, 1) == MT_CHOICE_DELIVER;
+		assert_true(mt_choice_of(decision.choices, 0) == MT_CHOICE_DELIVER
+			|| mt_choice_of(decision.choices, 0) == MT_CHOICE_SAMPLED);
+	}
+	/* Six standard deviations of a binomial distribution. */
+	assert_in_range(kept, FLOWS / N - 570, FLOWS / N + 570);
+	assert_in_range(first_half, kept / 2 - 300, kept / 2 + 300);
+	assert_in_range(at_output, FLOWS / N / N - 190, FLOWS / N / N + 190);
+	assert_int_equal(at_other, kept);
+	mt_policy_destroy(policy);
+}
+
+/* 1 in N of the packets of one flow. */
+static void samples_packets(void **state)
+{
+	enum { PACKETS = 100000, N = 4 };
+	struct mt_session_spec session = {
+		.vni = 1,
+		.name = "s",
+		.treatment = {.sample = N, .sample_packets = true},
+	};
+	struct mt_policy_spec spec = {.sessions = &session, .sessions_count = 1};
+	struct mt_policy *policy = create(&spec);
+	struct mt_policy_state random = {.random = 1};
+	unsigned kept = 0;
+
+	(void)state;
+	for (unsigned p = 0; p < PACKETS; p++)
+		kept += decide_one(policy, &random, 1, 7).verdict == MT_VERDICT_ACCEPTED;
+	assert_in_range(kept, PACKETS / N - 830, PACKETS / N + 830);
+	mt_policy_destroy(policy);
+}
+
+/* A rule's sampling instead of its session's. */
+static void samples_by_rule(void **state)
+{
+	struct mt_rule rule = {
+		.number = 1,
+		.direction_first = MT_DIRECTION_INGRESS,
+		.direction_last = MT_DIRECTION_EGRESS,
+		.accept = true,
+		.protocol = -1,
+		.vlan = -1,
+		.icmp_type = -1,
+		.source_ports = MT_ALL_PORTS,
+		.destination_ports = MT_ALL_PORTS,
+		.treatment.sample = 1,
+	};
+	struct mt_filter filter = {"f", &rule, 1};
+	struct mt_session_spec session = {
+		.vni = 1,
+		.name = "s",
+		.filter = &filter,
+		.treatment.sample = 1000000,
+	};
+	struct mt_policy_spec spec = {
+		.sessions = &session, .sessions_count = 1, .filters = &filter, .filters_count = 1};
+	struct mt_policy *policy = create(&spec);
+	struct mt_policy_state random = {.random = 1};
+
+	(void)state;
+	for (unsigned f = 0; f < 1000; f++)
+		assert_int_equal(
+			decide_one(policy, &random, 1, random_next()).verdict, MT_VERDICT_ACCEPTED);
+	mt_policy_destroy(policy);
+}
+
+/* --- sessions --- */
+
+/* Ten thousand sessions: each VNI is found, none but those, and each has its own sources, which
+ * nest and touch. */
+static void finds_many_sessions(void **state)
+{
+	enum { SESSIONS = 10000, SOURCES = 3 };
+	struct mt_session_spec *sessions = calloc(SESSIONS, sizeof(*sessions));
+	struct mt_cidr(*sources)[SOURCES] = calloc(SESSIONS, sizeof(*sources));
+	struct mt_policy_spec spec = {
+		.sessions = sessions, .sessions_count = SESSIONS, .drop_unknown = true};
+	struct mt_policy_state random = {.random = 1};
+	struct mt_policy *policy;
+	char names[2][16];
+
+	(void)state;
+	assert_non_null(sessions);
+	assert_non_null(sources);
+	for (uint32_t s = 0; s < SESSIONS; s++) {
+		uint32_t network = RTE_BE32(0x0a000000u) | rte_cpu_to_be_32(s << 8);
+
+		/* 10.x.y.0/25 with a host in it, and 10.x.y.128/26 behind it. */
+		sources[s][0] =
+			(struct mt_cidr){mt_address_from_ipv4(network | RTE_BE32(7)), 128, 4};
+		sources[s][1] = (struct mt_cidr){mt_address_from_ipv4(network), 96 + 25, 4};
+		sources[s][2] =
+			(struct mt_cidr){mt_address_from_ipv4(network | RTE_BE32(128)), 96 + 26, 4};
+		sessions[s] = (struct mt_session_spec){
+			.vni = s * 1677,
+			.name = names[s % 2],
+			.sources = sources[s],
+			.sources_count = SOURCES,
+		};
+	}
+	policy = create(&spec);
+	for (uint32_t s = 0; s < SESSIONS; s++) {
+		static const uint8_t hosts[] = {0, 7, 127, 128, 191, 192, 255};
+		struct rte_mbuf mbuf;
+		struct rte_mbuf *frame = bare(&mbuf, sessions[s].vni, 0);
+		struct mt_decision decision;
+
+		for (unsigned h = 0; h < RTE_DIM(hosts); h++) {
+			mt_frame_info(frame)->source = mt_address_from_ipv4(
+				rte_cpu_to_be_32(0x0a000000u | s << 8 | hosts[h]));
+			mt_policy_decide(policy, &random, &frame, 1, &decision);
+			assert_ptr_equal(decision.session, &sessions[s]);
+			assert_int_equal(decision.verdict,
+				hosts[h] < 192 ? MT_VERDICT_ACCEPTED
+					       : MT_VERDICT_SOURCE_NOT_ALLOWED);
+		}
+		assert_int_equal(decide_one(policy, &random, sessions[s].vni + 1, 0).verdict,
+			MT_VERDICT_SESSION_UNKNOWN);
+		assert_ptr_equal(mt_policy_session_name(policy, sessions[s].vni), names[s % 2]);
+	}
+	assert_null(mt_policy_session_name(policy, 0xffffff));
+	mt_policy_destroy(policy);
+	free(sources);
+	free(sessions);
+}
+
+/* A bad BPF program is refused with filter and rule. */
+static void refuses_bad_bpf(void **state)
+{
+	struct mt_rule rule = {.number = 7, .bpf = "no such thing"};
+	struct mt_filter filter = {"broken", &rule, 1};
+	struct mt_policy_spec spec = {.filters = &filter, .filters_count = 1};
+	char error[256] = "";
+
+	(void)state;
+	assert_null(mt_policy_create(&spec, error, sizeof(error)));
+	assert_non_null(strstr(error, "filter broken, rule 7: bpf: "));
+}
+
 static int start(void **state)
 {
 	char *arguments[] = {"test_policy", "--no-huge", "-m", "256", "--no-pci", "--no-shconf",
@@ -160,6 +354,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_sets_match_the_plain_way),
 		cmocka_unit_test(random_sets_with_bpf_match_the_plain_way),
+		cmocka_unit_test(samples_flows),
+		cmocka_unit_test(samples_packets),
+		cmocka_unit_test(samples_by_rule),
+		cmocka_unit_test(finds_many_sessions),
+		cmocka_unit_test(refuses_bad_bpf),
 	};
 
 	return cmocka_run_group_tests(tests, start, end);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <rte_byteorder.h>
 #include <rte_common.h>
@@ -100,14 +101,15 @@ static struct rte_acl_field range(uint16_t first, uint16_t last)
 static void put_address(
 	struct rte_acl_field *fields, unsigned words, const struct mt_cidr *cidr, unsigned family)
 {
-	const uint32_t *address = (const uint32_t *)&cidr->address + (4 - words);
+	uint32_t address[4];
 	unsigned left = 0;
 
+	memcpy(address, &cidr->address, sizeof(address));
 	if (cidr->family != 0)
 		left = family == 4 ? cidr->length - 96u : cidr->length;
 	for (unsigned w = 0; w < words; w++) {
 		unsigned bits = RTE_MIN(left, 32u);
-		uint32_t value = cidr->family != 0 ? rte_be_to_cpu_32(address[w]) : 0;
+		uint32_t value = cidr->family != 0 ? rte_be_to_cpu_32(address[4 - words + w]) : 0;
 
 		fields[w] =
 			prefix(bits == 0 ? 0 : value & RTE_ACL_MASKLEN_TO_BITMASK(bits, 4u), bits);

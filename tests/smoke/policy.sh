@@ -99,6 +99,24 @@ printf '%s\n' "10 $each" "20 $each" "30 $each" "40 $each" "50 $each" "100 $((3 *
 check "$("$LAB_BUILD/mirrortap" filter test -c "$LAB_TMP/policy.yaml" --vni 100 --json \
     --pcap "$LAB_TMP/mirrored.pcap" | jq '.frames | length')" -eq $((8 * each)) "frames of one VNI"
 
+# expect_failure STATUS TEXT ARGUMENTS...: of mirrortap filter.
+expect_failure() {
+    local wanted=$1 text=$2 status=0
+
+    shift 2
+    "$LAB_BUILD/mirrortap" filter "$@" >/dev/null 2>"$LAB_TMP/said" || status=$?
+    check "$status" -eq "$wanted" "exit status of mirrortap filter $*"
+    grep -qF -- "$text" "$LAB_TMP/said" || lab_die "mirrortap filter $* said: $(cat "$LAB_TMP/said")"
+}
+expect_failure 2 "what to do is missing: test" --pcap x
+expect_failure 2 "not known: check; test is all there is" check --pcap x
+expect_failure 2 "--pcap IN is missing" test
+expect_failure 2 "--vni 16777216: not a VNI; 0 to 16777215 are allowed" test --vni 16777216 --pcap x
+expect_failure 1 "$LAB_TMP/absent.pcap: No such file or directory" \
+    test -c "$LAB_TMP/policy.yaml" --pcap "$LAB_TMP/absent.pcap"
+expect_failure 1 "$LAB_TMP/absent.yaml: No such file or directory" \
+    test -c "$LAB_TMP/absent.yaml" --pcap "$LAB_TMP/mirrored.pcap"
+
 # --- an output that samples, and nothing else: no session, no filter ---
 cat >"$LAB_TMP/half.yaml" <<YAML
 dataplane: {lcores: "0@0,1@1", queues: 2, eal: $(lab_eal mt-policy)}

@@ -85,6 +85,7 @@ static void print_status(const json_t *status)
 		puts("process      -");
 	printf("config       %s\n", member_text(status, "config"));
 	printf("file prefix  %s\n", member_text(status, "file_prefix"));
+	printf("decapsulates %s\n", member_text(status, "decapsulation"));
 	print_lcore(status);
 	json_array_foreach (json_object_get(status, "warnings"), i, warning)
 		printf("warning      %s\n", json_string_value(warning));

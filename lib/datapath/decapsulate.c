@@ -165,11 +165,13 @@ static __rte_always_inline void decapsulate_batch(const struct mt_snapshot *snap
 	for (uint16_t i = 0; i < count; i++) {
 		struct rte_mbuf *frame = batch->frames[i];
 
-		if ((done >> i & 1) == 0
-			&& unlikely(!decapsulate_fast(&fast, hash, frame, time_ns))) {
-			frame = decapsulate_any(&snapshot->tunnels, batch, frame);
-			if (frame == NULL)
+		if ((done >> i & 1) == 0) {
+			batch->received_bytes += frame->pkt_len;
+			if (unlikely(!decapsulate_fast(&fast, hash, frame, time_ns)))
+				frame = decapsulate_any(&snapshot->tunnels, batch, frame);
+			if (unlikely(frame == NULL))
 				continue;
+			mt_sums_add(&batch->sums, frame);
 		}
 		batch->frames[kept++] = frame;
 	}
@@ -180,8 +182,10 @@ void mt_stage_decapsulate(const struct mt_snapshot *snapshot, struct mt_batch *b
 {
 	uint64_t done = 0;
 
+	batch->received_bytes = 0;
+	batch->sums = mt_sums_none();
 	if (snapshot->simd != NULL) {
-		done = snapshot->simd(&snapshot->fast, batch->frames, batch->count, batch->time_ns);
+		done = snapshot->simd(&snapshot->fast, batch);
 		if (likely(done == UINT64_MAX >> (MT_BURST - batch->count)))
 			return;
 	}

@@ -71,16 +71,13 @@ static void deliver_all(const struct mt_snapshot *snapshot, uint16_t queue,
 		snapshot->outputs[o]->ops->send(snapshot->outputs[o], queue, frames, count);
 }
 
-void mt_stage_deliver(
-	struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames, uint16_t count)
+void mt_stage_deliver(struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames,
+	uint16_t count, uint64_t bytes)
 {
 	const struct mt_snapshot *snapshot = worker->snapshot;
 	struct mt_queue_counters *counters = &worker->datapath->queues[queue]->counters;
 	struct times times;
-	uint64_t bytes = 0;
 
-	for (uint16_t i = 0; i < count; i++)
-		bytes += frames[i]->pkt_len;
 	read_times(&times, frames, count);
 	mt_commit_begin(&counters->commit);
 	mt_count(&counters->counts.accepted, count);

@@ -23,6 +23,7 @@ void mt_stage_policy(struct mt_worker *worker, struct mt_batch *batch)
 	struct mt_decision decisions[MT_BURST];
 	uint16_t kept = 0;
 
+	batch->sums = mt_sums_none();
 	mt_policy_decide(snapshot->policy, &worker->policy, batch->frames, batch->count, decisions);
 	for (uint16_t i = 0; i < batch->count; i++) {
 		struct rte_mbuf *frame = batch->frames[i];
@@ -34,6 +35,7 @@ void mt_stage_policy(struct mt_worker *worker, struct mt_batch *batch)
 		}
 		truncate_frame(frame, decisions[i].truncate);
 		*mt_frame_choices(frame) = decisions[i].choices;
+		mt_sums_add(&batch->sums, frame);
 		batch->frames[kept++] = frame;
 	}
 	batch->count = kept;

@@ -99,41 +99,23 @@ static uint16_t count_truncated(const struct mt_batch *batch)
 	return truncated;
 }
 
-/* A batch of one session, as most are: found out without a branch for each frame. */
-static inline bool gather_uniform(struct mt_sessions *sessions, const struct mt_batch *batch)
-{
-	const uint16_t count = batch->count;
-	uint32_t some = 0;
-	uint32_t all = UINT32_MAX;
-	uint64_t bytes = 0;
-
-	for (uint16_t i = 0; i < count; i++) {
-		uint32_t vni_flags = vni_flags_of(batch->frames[i]);
-
-		some |= vni_flags;
-		all &= vni_flags;
-		bytes += batch->frames[i]->pkt_len;
-	}
-	if (some >> 8 != all >> 8)
-		return false;
-	sessions->parts[0] = (struct mt_session_part){
-		.entry = find(sessions, all >> 8),
-		.packets = count,
-		.truncated = is_truncated(some) ? count_truncated(batch) : 0,
-		.bytes = bytes,
-	};
-	sessions->parts_count = 1;
-	return true;
-}
-
 void mt_sessions_gather(struct mt_sessions *sessions, const struct mt_batch *batch)
 {
-	const uint32_t first = vni_flags_of(batch->frames[0]);
-	const uint32_t last = vni_flags_of(batch->frames[batch->count - 1]);
+	const struct mt_sums *sums = &batch->sums;
 
 	sessions->time_ns = batch->time_ns;
-	if (first >> 8 != last >> 8 || !gather_uniform(sessions, batch))
+	if (unlikely(sums->some >> 8 != sums->all >> 8)) {
 		gather_mixed(sessions, batch);
+		return;
+	}
+	/* One session, as in most batches. */
+	sessions->parts[0] = (struct mt_session_part){
+		.entry = find(sessions, sums->all >> 8),
+		.packets = batch->count,
+		.truncated = is_truncated(sums->some) ? count_truncated(batch) : 0,
+		.bytes = sums->bytes,
+	};
+	sessions->parts_count = 1;
 }
 
 /* The part that a frame was added to, or one of its session with a frame just like it. */

@@ -34,13 +34,13 @@ static inline void enter(struct mt_worker *worker, enum mt_stage stage)
 }
 
 static void count_batch(struct mt_worker *worker, const struct mt_rx *rx,
-	const struct mt_batch *batch, uint16_t received, uint64_t bytes)
+	const struct mt_batch *batch, uint16_t received)
 {
 	struct mt_receive_counts *counts = &worker->receive.counts;
 
 	mt_commit_begin(&worker->receive.commit);
 	mt_count(&counts->packets[rx->port], received);
-	mt_count(&counts->bytes[rx->port], bytes);
+	mt_count(&counts->bytes[rx->port], batch->received_bytes);
 	mt_count(&counts->queued, batch->count);
 	if (unlikely(batch->count != received)) {
 		mt_count(&counts->host[rx->port], batch->host_count);
@@ -54,7 +54,6 @@ static void count_batch(struct mt_worker *worker, const struct mt_rx *rx,
 static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 {
 	struct mt_batch batch;
-	uint64_t bytes = 0;
 	uint16_t received;
 
 	enter(worker, MT_STAGE_RECEIVE);
@@ -68,10 +67,8 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 	batch.session_drops_count = 0;
 	memset(batch.verdicts, 0, sizeof(batch.verdicts));
 	batch.time_ns = mt_clock_ns(&worker->clock, rte_rdtsc());
-	for (uint16_t i = 0; i < received; i++) {
+	for (uint16_t i = 0; i < received; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(batch.frames[i], void *));
-		bytes += batch.frames[i]->pkt_len;
-	}
 
 	mt_stage_decapsulate(worker->snapshot, &batch);
 	if (worker->snapshot->policy != NULL && batch.count > 0) {
@@ -84,7 +81,7 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 	}
 	/* Counted before anything goes on to another worker, so that the ledger never sees more
 	 * leave a queue than went in. */
-	count_batch(worker, rx, &batch, received, bytes);
+	count_batch(worker, rx, &batch, received);
 	if (unlikely(batch.dropped_count > 0))
 		mt_release(batch.dropped, batch.dropped_count);
 	if (likely(batch.count > 0)) {
@@ -102,6 +99,7 @@ static uint16_t serve_queue(struct mt_worker *worker, uint16_t index)
 	struct mt_queue *queue = worker->datapath->queues[index];
 	struct rte_mbuf *frames[MT_BURST];
 	uint16_t count = 0;
+	uint64_t bytes = 0;
 	unsigned left;
 
 	if (queue->ring != NULL) {
@@ -110,7 +108,9 @@ static uint16_t serve_queue(struct mt_worker *worker, uint16_t index)
 			if (unlikely(count + left > queue->counters.high_water))
 				mt_count(&queue->counters.high_water,
 					count + left - queue->counters.high_water);
-			mt_stage_deliver(worker, index, frames, count);
+			for (uint16_t i = 0; i < count; i++)
+				bytes += frames[i]->pkt_len;
+			mt_stage_deliver(worker, index, frames, count, bytes);
 		}
 	}
 	for (uint16_t o = 0; o < snapshot->outputs_count; o++) {

@@ -76,6 +76,13 @@ struct mt_datapath {
  * them before the call. Control thread. Returns false if one did not within `limit_ms`. */
 bool mt_datapath_synchronize(struct mt_datapath *datapath, unsigned limit_ms);
 
+/* The frames of a batch that go to one queue. */
+struct mt_spread {
+	uint64_t bytes;
+	uint16_t count;
+	struct rte_mbuf *frames[MT_BURST];
+};
+
 /* Memory of one worker, on its NUMA node. */
 struct mt_worker {
 	/* Set by control before the start, then read only. */
@@ -104,8 +111,7 @@ struct mt_worker {
 	struct mt_clock clock __rte_cache_aligned;
 	struct mt_idle idle;
 	struct mt_policy_state policy;
-	uint16_t spread_counts[MT_DATAPATH_MAX_QUEUES];
-	struct rte_mbuf *spread[MT_DATAPATH_MAX_QUEUES][MT_BURST];
+	struct mt_spread spread[MT_DATAPATH_MAX_QUEUES];
 } __rte_cache_aligned;
 
 /* Body of a worker's lcore, for rte_eal_remote_launch(); `worker` is a struct mt_worker. Returns 0

@@ -13,12 +13,14 @@ void add_frame(struct frames *frames, uint32_t vni, uint8_t flags, uint32_t leng
 	frame->pkt_len = length;
 	mt_frame_info(frame)->vni_flags = vni << 8 | flags;
 	frames->batch.frames[frames->batch.count++] = frame;
+	mt_sums_add(&frames->batch.sums, frame);
 }
 
 void start_frames(struct frames *frames, uint64_t time_ns)
 {
 	memset(frames, 0, sizeof(*frames));
 	frames->batch.time_ns = time_ns;
+	frames->batch.sums = mt_sums_none();
 }
 
 void count_frames(struct mt_sessions *table, struct frames *frames)

@@ -120,6 +120,9 @@ static void start_batch(struct mt_batch *batch, struct rte_mbuf **frames, uint16
 	memset(batch, 0, sizeof(*batch));
 	memcpy(batch->frames, frames, sizeof(*frames) * count);
 	batch->count = count;
+	batch->sums = mt_sums_none();
+	for (uint16_t i = 0; i < count; i++)
+		mt_sums_add(&batch->sums, frames[i]);
 }
 
 /* Every length to cut to, in every size of segments: a sound mbuf, marked, its original length
@@ -152,6 +155,8 @@ static void truncates_any_segments(void **state)
 			assert_int_equal(mt_frame_flags(mt_frame_info(frame)),
 				to < LENGTH ? MT_FLAG_TRUNCATED : 0);
 			assert_int_equal(mt_frame_vni(mt_frame_info(frame)), 9);
+			assert_int_equal(batch.sums.bytes, frame->pkt_len);
+			assert_int_equal(batch.sums.some, mt_frame_info(frame)->vni_flags);
 			rte_pktmbuf_free(frame);
 		}
 		close_bench(&bench);
@@ -181,6 +186,10 @@ static void drops_with_the_session(void **state)
 	assert_int_equal(batch.count, 1);
 	assert_ptr_equal(batch.frames[0], frames[1]);
 	assert_int_equal(batch.verdicts[MT_VERDICT_SESSION_UNKNOWN], 2);
+	/* What is counted is what is left. */
+	assert_int_equal(batch.sums.bytes, LENGTH);
+	assert_int_equal(batch.sums.some >> 8, 1);
+	assert_int_equal(batch.sums.all >> 8, 1);
 	assert_int_equal(batch.dropped_count, 2);
 	assert_int_equal(batch.session_drops_count, 2);
 	assert_int_equal(batch.session_drops[0], 0);

@@ -82,6 +82,13 @@ jq -e '[.sessions[] | {(.vni | tostring): .name}] | add
     | .["100"] == "web" and .["101"] == "locked" and .["102"] == "sampled" and .["999"] == null' \
     "$LAB_TMP/sessions.json" >/dev/null || lab_die "sessions: $(cat "$LAB_TMP/sessions.json")"
 
+jq -e --argjson each "$each" --argjson kept "$kept" '[.sessions[] | {(.vni | tostring): .}] | add
+    | .["100"].packets == 6 * $each and .["100"].drops == 2 * $each
+    and .["101"].packets == 0 and .["101"].drops == 8 * $each
+    and .["102"].packets == $kept and .["102"].bytes <= 100 * $kept and .["102"].truncated > 0
+    and .["999"].drops == 8 * $each' "$LAB_TMP/sessions.json" >/dev/null \
+    || lab_die "counters of sessions: $(cat "$LAB_TMP/sessions.json")"
+
 # --- the same code offline ---
 "$LAB_BUILD/mirrortap" filter test -c "$LAB_TMP/policy.yaml" --pcap "$LAB_TMP/mirrored.pcap" \
     >"$LAB_TMP/offline.tsv"

@@ -9,7 +9,7 @@
 #include <rte_common.h>
 #include <rte_malloc.h>
 
-static_assert(sizeof(struct mt_session_policy) <= RTE_CACHE_LINE_SIZE,
+static_assert(sizeof(struct mt_session_policy) == RTE_CACHE_LINE_SIZE,
 	"what a worker reads of a session is one cache line");
 
 enum {

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <rte_common.h>
+
 #include "policy/spec.h"
 
 /* From one address to another, both in host order and included. */
@@ -21,7 +23,7 @@ struct mt_session_policy {
 	uint32_t ranges;       /* first of its sources */
 	uint32_t ranges_count; /* 0: any source */
 	const struct mt_session_spec *session;
-};
+} __rte_cache_aligned;
 
 struct mt_session_slot {
 	uint32_t vni_plus_one; /* 0: free */

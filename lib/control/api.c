@@ -292,9 +292,10 @@ json_t *mt_api_sessions(struct mt_daemon *daemon)
 		return NULL;
 	sessions = json_array();
 	for (uint32_t s = 0; s < list.count; s++) {
-		/* No names until sessions can be configured. */
-		json_t *session =
-			json_pack("{s:o, s:n}", "vni", count(list.sessions[s].vni), "name");
+		uint32_t vni = list.sessions[s].vni;
+		const char *name =
+			daemon->policy != NULL ? mt_policy_session_name(daemon->policy, vni) : NULL;
+		json_t *session = json_pack("{s:o, s:s?}", "vni", count(vni), "name", name);
 
 		json_object_update_new(session, session_counts(&list.sessions[s].counts));
 		json_array_append_new(sessions, session);

@@ -9,6 +9,7 @@
 #include <sys/un.h>
 
 #include "control/config_lines.h"
+#include "control/config_policy.h"
 #include "control/config_schema.h"
 #include "control/config_values.h"
 
@@ -213,9 +214,12 @@ static int check_output_keys(
 		const char *name;
 		const char *keys;
 	} types[] = {
-		[MT_OUTPUT_TAP] = {"tap", "name, type, required, interface, mtu"},
-		[MT_OUTPUT_RING] = {"ring", "name, type, required, length"},
-		[MT_OUTPUT_PORT] = {"port", "name, type, required, device, tx_queues"},
+		[MT_OUTPUT_TAP] = {"tap",
+			"name, type, required, interface, mtu, filter, sample, sample_by"},
+		[MT_OUTPUT_RING] = {"ring",
+			"name, type, required, length, filter, sample, sample_by"},
+		[MT_OUTPUT_PORT] = {"port",
+			"name, type, required, device, tx_queues, filter, sample, sample_by"},
 	};
 	static const struct {
 		const char *key;
@@ -413,6 +417,8 @@ static int load(
 		result = check_tunnels(lines, &file->config.tunnels);
 	if (result == 0)
 		result = check_http(lines, &file->config.http);
+	if (result == 0)
+		result = mt_config_policy(lines, &file->config);
 	if (result < 0)
 		mt_config_free(&file->config);
 	else
@@ -443,6 +449,7 @@ void mt_config_free(struct mt_config *config)
 	if (config == NULL)
 		return;
 	free(config->path);
+	mt_config_memory_free(config->memory);
 	/* The configuration is the first member of what libcyaml allocated. */
 	mt_config_values_free((struct mt_config_file *)config);
 }

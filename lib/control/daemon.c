@@ -11,6 +11,7 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_malloc.h>
+#include <rte_random.h>
 #include <rte_timer.h>
 
 #include "control/lifecycle.h"
@@ -23,6 +24,24 @@ static const struct mt_output_ops *const output_types[] = {
 	[MT_OUTPUT_RING] = &mt_output_ring,
 	[MT_OUTPUT_PORT] = &mt_output_port,
 };
+
+/* Sessions and filters; none where they would change nothing, so that they cost nothing. */
+static int start_policy(struct mt_daemon *daemon, char *error, size_t error_size)
+{
+	const struct mt_policy_spec *spec = &daemon->config->policy;
+
+	if (mt_policy_spec_is_empty(spec))
+		return 0;
+	daemon->policy = mt_policy_create(spec, error, error_size);
+	if (daemon->policy == NULL)
+		return -EINVAL;
+	daemon->snapshot.policy = daemon->policy;
+	daemon->snapshot.chooses = mt_policy_chooses(daemon->policy);
+	mt_log(MT_LOG_INFO, "policy: %u session%s, %u filter%s, other VNIs: %s",
+		spec->sessions_count, spec->sessions_count == 1 ? "" : "s", spec->filters_count,
+		spec->filters_count == 1 ? "" : "s", spec->drop_unknown ? "drop" : "accept");
+	return 0;
+}
 
 static int start_ports(struct mt_daemon *daemon, char *error, size_t error_size)
 {
@@ -179,6 +198,7 @@ static int make_workers(struct mt_daemon *daemon)
 		worker->datapath = &daemon->datapath;
 		worker->snapshot = &daemon->snapshot;
 		worker->index = w;
+		worker->policy.random = rte_rand() | 1;
 		worker->lcore = plan->workers[w].lcore;
 		daemon->datapath.workers[daemon->datapath.workers_count++] = worker;
 	}
@@ -293,6 +313,8 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 		snprintf(error, error_size, "mbuf field for frame information: %s",
 			rte_strerror(-rc));
 	if (rc == 0)
+		rc = start_policy(daemon, error, error_size);
+	if (rc == 0)
 		rc = start_ports(daemon, error, error_size);
 	if (rc == 0)
 		rc = start_hosts(daemon, error, error_size);
@@ -318,7 +340,7 @@ static void tell_drops(struct mt_daemon *daemon)
 
 	mt_ledger_read(&daemon->datapath, &daemon->snapshot, &ledger);
 	for (unsigned v = 0; v < MT_VERDICT_COUNT; v++) {
-		if (ledger.drops[v] == 0 || daemon->told_verdict[v])
+		if (ledger.drops[v] == 0 || daemon->told_verdict[v] || mt_verdict_is_wanted(v))
 			continue;
 		daemon->told_verdict[v] = true;
 		mt_log(MT_LOG_WARNING, "dropping packets, %s: %s %s", mt_verdict_name(v),
@@ -326,7 +348,8 @@ static void tell_drops(struct mt_daemon *daemon)
 	}
 	for (unsigned o = 0; o < ledger.outputs_count; o++) {
 		for (unsigned r = 0; r < MT_OUTPUT_DROP_COUNT; r++) {
-			if (ledger.outputs[o].drops[r] == 0 || daemon->told_drop[o][r])
+			if (ledger.outputs[o].drops[r] == 0 || daemon->told_drop[o][r]
+				|| mt_output_drop_is_wanted(r))
 				continue;
 			daemon->told_drop[o][r] = true;
 			mt_log(MT_LOG_WARNING, "output %s is dropping frames, %s: %s",
@@ -399,6 +422,7 @@ void mt_daemon_stop(struct mt_daemon *daemon)
 	for (unsigned w = 0; w < datapath->workers_count; w++)
 		rte_free(datapath->workers[w]);
 	rte_free(datapath->readers);
+	mt_policy_destroy(daemon->policy);
 	mt_eal_stop(&daemon->eal);
 	pthread_mutex_destroy(&daemon->lock);
 }

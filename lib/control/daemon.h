@@ -32,6 +32,7 @@ struct mt_daemon {
 	unsigned ports_count;                /* started */
 	struct mt_host *hosts[MT_MAX_PORTS]; /* by port; NULL: it has no host interface */
 	struct mt_host_pump pump;
+	struct mt_policy *policy; /* of the snapshot; NULL: none */
 	struct mt_snapshot snapshot;
 	struct mt_datapath datapath;
 	time_t started;        /* CLOCK_MONOTONIC, seconds */

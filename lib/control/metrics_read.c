@@ -211,20 +211,30 @@ static void add_queue(struct mt_metrics *m, struct mt_daemon *daemon, unsigned i
 	add_latency(m, &queue->counters.latency, name.text);
 }
 
-/* Names come with configured sessions; an empty label is as good as none. */
-static void add_session(
-	struct mt_metrics *m, const char *vni, const struct mt_session_counts *counts)
+/* `name` is empty for a VNI that no session has: such a label is as good as none. */
+static void add_session(struct mt_metrics *m, const char *vni, const char *name,
+	const struct mt_session_counts *counts)
 {
 	mt_metrics_add(
-		m, MT_METRIC_SESSION_PACKETS, counts->packets, "vni", vni, "session", "", NULL);
-	mt_metrics_add(m, MT_METRIC_SESSION_BYTES, counts->bytes, "vni", vni, "session", "", NULL);
+		m, MT_METRIC_SESSION_PACKETS, counts->packets, "vni", vni, "session", name, NULL);
 	mt_metrics_add(
-		m, MT_METRIC_SESSION_TRUNCATED, counts->truncated, "vni", vni, "session", "", NULL);
+		m, MT_METRIC_SESSION_BYTES, counts->bytes, "vni", vni, "session", name, NULL);
+	mt_metrics_add(m, MT_METRIC_SESSION_TRUNCATED, counts->truncated, "vni", vni, "session",
+		name, NULL);
 	mt_metrics_add(
-		m, MT_METRIC_SESSION_DROPPED, counts->drops, "vni", vni, "session", "", NULL);
+		m, MT_METRIC_SESSION_DROPPED, counts->drops, "vni", vni, "session", name, NULL);
 	if (counts->last_ns != 0)
 		mt_metrics_add(m, MT_METRIC_SESSION_LAST_SEEN, counts->last_ns / 1000000000, "vni",
-			vni, "session", "", NULL);
+			vni, "session", name, NULL);
+}
+
+static const char *session_name(const struct mt_daemon *daemon, uint32_t vni)
+{
+	const char *name = NULL;
+
+	if (daemon->policy != NULL)
+		name = mt_policy_session_name(daemon->policy, vni);
+	return name != NULL ? name : "";
 }
 
 static bool add_sessions(struct mt_metrics *m, struct mt_daemon *daemon)
@@ -236,8 +246,9 @@ static bool add_sessions(struct mt_metrics *m, struct mt_daemon *daemon)
 	mt_metrics_add(m, MT_METRIC_SESSIONS, list.seen, NULL);
 	mt_metrics_add(m, MT_METRIC_SESSION_TABLE_FULL, list.full.packets, NULL);
 	for (uint32_t s = 0; s < list.count; s++)
-		add_session(m, number(list.sessions[s].vni).text, &list.sessions[s].counts);
-	add_session(m, "other", &list.other);
+		add_session(m, number(list.sessions[s].vni).text,
+			session_name(daemon, list.sessions[s].vni), &list.sessions[s].counts);
+	add_session(m, "other", "", &list.other);
 	mt_sessions_free(&list);
 	return true;
 }

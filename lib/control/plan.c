@@ -411,6 +411,17 @@ static void print_outputs(const struct mt_config *config, unsigned queues, FILE 
 	}
 }
 
+static void print_policy(const struct mt_policy_spec *policy, FILE *stream)
+{
+	unsigned rules = 0;
+
+	for (unsigned f = 0; f < policy->filters_count; f++)
+		rules += policy->filters[f].rules_count;
+	fprintf(stream, "sessions: %u, other VNIs: %s\n", policy->sessions_count,
+		policy->drop_unknown ? "drop" : "accept");
+	fprintf(stream, "filters: %u, with %u rules\n", policy->filters_count, rules);
+}
+
 static void print_memory(const struct mt_config *config, const struct mt_plan *plan, FILE *stream)
 {
 	uint64_t pages = (plan->total_bytes + HUGEPAGE_BYTES - 1) / HUGEPAGE_BYTES;
@@ -457,6 +468,7 @@ void mt_plan_print(const struct mt_config *config, const struct mt_plan *plan, F
 		"VXLAN", config->tunnels.vxlan_ports, config->tunnels.vxlan_ports_count, stream);
 	print_udp_ports(
 		"GENEVE", config->tunnels.geneve_ports, config->tunnels.geneve_ports_count, stream);
+	print_policy(&config->policy, stream);
 	print_outputs(config, plan->queues, stream);
 	print_memory(config, plan, stream);
 }

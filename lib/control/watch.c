@@ -209,8 +209,13 @@ static void sample_outputs(struct mt_daemon *daemon)
 			.delivered = ledger.outputs[o].delivered,
 		};
 
-		for (unsigned r = 0; r < MT_OUTPUT_DROP_COUNT; r++)
-			now.dropped += ledger.outputs[o].drops[r];
+		/* What an output's own filter keeps from it does not starve it. */
+		for (unsigned r = 0; r < MT_OUTPUT_DROP_COUNT; r++) {
+			if (mt_output_drop_is_wanted(r))
+				now.offered -= ledger.outputs[o].drops[r];
+			else
+				now.dropped += ledger.outputs[o].drops[r];
+		}
 		if (now.offered != before->offered)
 			*starved = now.dropped - before->dropped == now.offered - before->offered;
 		else if (now.delivered != before->delivered || ledger.outputs[o].in_flight == 0)

@@ -4,6 +4,7 @@
 #include <rte_cpuflags.h>
 #include <rte_vect.h>
 
+#include "datapath/cut.h"
 #include "datapath/decapsulate_simd.h"
 #include "datapath/stages.h"
 #include "packet/fast.h"
@@ -29,26 +30,6 @@ static struct rte_mbuf *cut_front(struct rte_mbuf *frame, uint32_t length)
 	frame->data_len -= length;
 	frame->pkt_len -= length;
 	return frame;
-}
-
-/* Cuts everything behind `length` bytes off. */
-static void cut_back(struct rte_mbuf *frame, uint32_t length)
-{
-	struct rte_mbuf *last = frame;
-	uint16_t segments = 1;
-
-	frame->pkt_len = length;
-	while (length > last->data_len) {
-		length -= last->data_len;
-		last = last->next;
-		segments++;
-	}
-	last->data_len = length;
-	if (last->next != NULL) {
-		rte_pktmbuf_free(last->next);
-		last->next = NULL;
-	}
-	frame->nb_segs = segments;
 }
 
 /* What is left of the stripped headers in front has room for a made-up one: at least 50 bytes were
@@ -108,7 +89,7 @@ static __rte_noinline struct rte_mbuf *decapsulate_any(
 	}
 	made_up = facts.made_up_ethertype != 0 ? MT_ETHERNET_LENGTH : 0;
 	inner = cut_front(frame, facts.strip);
-	cut_back(inner, facts.inner_length - made_up);
+	mt_cut_back(inner, facts.inner_length - made_up);
 	if (made_up != 0 && !add_ethernet(inner, facts.made_up_ethertype)) {
 		mt_batch_drop_of_session(batch, inner, MT_VERDICT_NO_HEADROOM, facts.vni);
 		return NULL;

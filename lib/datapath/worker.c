@@ -19,6 +19,7 @@ const char *mt_stage_name(enum mt_stage stage)
 		[MT_STAGE_IDLE] = "idle",
 		[MT_STAGE_RECEIVE] = "receive",
 		[MT_STAGE_DECAPSULATE] = "decapsulate",
+		[MT_STAGE_POLICY] = "policy",
 		[MT_STAGE_HOST] = "host",
 		[MT_STAGE_SPREAD] = "spread",
 		[MT_STAGE_DELIVER] = "deliver",
@@ -70,6 +71,10 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 		rte_prefetch0(rte_pktmbuf_mtod(batch.frames[i], void *));
 
 	mt_stage_decapsulate(worker->snapshot, &batch);
+	if (worker->snapshot->policy != NULL && batch.count > 0) {
+		enter(worker, MT_STAGE_POLICY);
+		mt_stage_policy(worker, &batch);
+	}
 	if (unlikely(batch.host_count > 0)) {
 		enter(worker, MT_STAGE_HOST);
 		mt_stage_host(worker, rx->port, &batch);

@@ -27,7 +27,9 @@ enum {
 	X(NO_BUFFER, "no_buffer", "No buffer was free for a copy that the device needs.")     \
 	X(ERROR, "error", "The output is in an error state, or the write failed.")            \
 	X(TOO_LONG, "too_long", "The frame is longer than the output's MTU allows.")          \
-	X(STOPPED, "stopped", "Not taken by its reader before the daemon ended.")
+	X(STOPPED, "stopped", "Not taken by its reader before the daemon ended.")             \
+	X(FILTERED, "filtered", "The output's own filter rejects the frame, as it should.")   \
+	X(SAMPLED, "sampled", "The output keeps 1 in N flows or packets: this is not one.")
 
 enum mt_output_drop {
 #define X(symbol, name, meaning) MT_OUTPUT_DROP_##symbol,
@@ -35,6 +37,12 @@ enum mt_output_drop {
 #undef X
 		MT_OUTPUT_DROP_COUNT
 };
+
+/* True for what the configuration asks for: no reason to worry. */
+static inline bool mt_output_drop_is_wanted(enum mt_output_drop reason)
+{
+	return reason == MT_OUTPUT_DROP_FILTERED || reason == MT_OUTPUT_DROP_SAMPLED;
+}
 
 const char *mt_output_drop_name(enum mt_output_drop reason);
 const char *mt_output_drop_meaning(enum mt_output_drop reason);

@@ -108,7 +108,7 @@ static const struct {
 	{"? [a, b]\n"
 	 ": c\n",
 		":1: holds a key that is a list; allowed here: dataplane, ports, tunnels, "
-		"sessions, outputs, http, health"},
+		"sessions, filters, outputs, http, health"},
 	/* missing keys */
 	{"{}\n", ":1: dataplane: is missing: a mapping with at least lcores"},
 	{PORTS, ":1: dataplane: is missing: a mapping with at least lcores"},
@@ -141,6 +141,7 @@ static const struct {
 	/* unknown keys */
 	{BASE "queues: 1\n",
 		":3: queues: unknown key; allowed here: dataplane, ports, tunnels, sessions, "
+		"filters, "
 		"outputs, http, health"},
 	{"dataplane:\n"
 	 "  lcores: \"0-1\"\n"
@@ -152,13 +153,14 @@ static const struct {
 	      "  - name: b\n"
 	      "    typ: tap\n",
 		":6: outputs[1].typ: unknown key; allowed here: name, type, interface, device, "
-		"required, mtu, length, tx_queues"},
+		"required, mtu, length, tx_queues, filter, sample, sample_by"},
 	{BASE "tunnels:\n"
 	      "  vxlan: [1]\n",
 		":4: tunnels.vxlan: unknown key; allowed here: vxlan_ports, geneve_ports"},
 	{BASE "http: {port: 1}\n",
 		":3: http.port: unknown key; allowed here: listen, probe_listen, control_socket"},
-	{BASE "sessions: {know: 1}\n", ":3: sessions.know: unknown key; allowed here: unknown"},
+	{BASE "sessions: {know: 1}\n",
+		":3: sessions.know: unknown key; allowed here: unknown, import, list"},
 	{"dataplane:\n"
 	 "  lcores: \"0-1\"\n"
 	 "  hash:\n"
@@ -170,14 +172,15 @@ static const struct {
 		":3: ports[0].mtu: unknown key; allowed here: name, device, host_interface, "
 		"host_interface_backend, host_rate, buffer_bytes, buffers, descriptors"},
 	{BASE "<<: {a: b}\n",
-		":3: <<: unknown key; allowed here: dataplane, ports, tunnels, sessions, outputs, "
-		"http, health"},
+		":3: <<: unknown key; allowed here: dataplane, ports, tunnels, sessions, filters, "
+		"outputs, http, health"},
 	{BASE "a.b[1]: 3\n",
 		":3: a.b[1]: unknown key; allowed here: dataplane, ports, tunnels, sessions, "
+		"filters, "
 		"outputs, http, health"},
 	{BASE "\"a\\nb\": 3\n",
-		":3: a?b: unknown key; allowed here: dataplane, ports, tunnels, sessions, outputs, "
-		"http, health"},
+		":3: a?b: unknown key; allowed here: dataplane, ports, tunnels, sessions, filters, "
+		"outputs, http, health"},
 	/* repeated keys */
 	{BASE "ports: []\n",
 		":3: ports: is here for the second time, first in line 2; keep one of them"},
@@ -377,19 +380,9 @@ static const struct {
 	      "    directory: /x\n"
 	      "    rotate_bytes: 1GiB\n",
 		":5: outputs[0].type: pcapng is not supported yet; allowed: tap, ring, port"},
-	{BASE "sessions: {unknown: drop}\n",
-		":3: sessions.unknown: drop is not supported yet; allowed: accept"},
 	{BASE "sessions: {unknown: deny}\n",
-		":3: sessions.unknown: \"deny\" is unknown; allowed: accept"},
+		":3: sessions.unknown: \"deny\" is unknown; allowed: accept, drop"},
 	/* of the contract, not supported yet */
-	{BASE "filters:\n"
-	      "  - name: a\n",
-		":3: filters: not supported yet; remove the key"},
-	{BASE "sessions:\n"
-	      "  unknown: accept\n"
-	      "  list:\n"
-	      "    - {vni: 1, name: web}\n",
-		":5: sessions.list: not supported yet; remove the key"},
 	{BASE "outputs: [{name: a, type: tap, directory: /x}]\n",
 		":3: outputs[0].directory: not supported yet; remove the key"},
 	/* names */
@@ -445,24 +438,24 @@ static const struct {
 	{BASE "outputs:\n"
 	      "  - {name: a, type: tap, device: x}\n",
 		":4: outputs[0].device: does not belong to an output of type tap; allowed with it: "
-		"name, type, required, interface, mtu"},
+		"name, type, required, interface, mtu, filter, sample, sample_by"},
 	{BASE "outputs:\n"
 	      "  - {name: a, type: ring, mtu: 1500}\n",
 		":4: outputs[0].mtu: does not belong to an output of type ring; allowed with it: "
-		"name, type, required, length"},
+		"name, type, required, length, filter, sample, sample_by"},
 	{BASE "outputs:\n"
 	      "  - name: a\n"
 	      "    type: port\n"
 	      "    device: x\n"
 	      "    length: 64\n",
 		":7: outputs[0].length: does not belong to an output of type port; allowed with "
-		"it: name, type, required, device, tx_queues"},
+		"it: name, type, required, device, tx_queues, filter, sample, sample_by"},
 	{BASE "outputs: [{name: a, type: ring, interface: x}]\n",
 		":3: outputs[0].interface: does not belong to an output of type ring; allowed with "
-		"it: name, type, required, length"},
+		"it: name, type, required, length, filter, sample, sample_by"},
 	{BASE "outputs: [{name: a, type: tap, length: 64}]\n",
 		":3: outputs[0].length: does not belong to an output of type tap; allowed with it: "
-		"name, type, required, interface, mtu"},
+		"name, type, required, interface, mtu, filter, sample, sample_by"},
 	/* devices */
 	{"dataplane: {lcores: \"0-1\"}\n"
 	 "ports:\n"
@@ -567,7 +560,7 @@ static void refuses(void **state)
 
 static void refuses_files(void **state)
 {
-	static char large[(1 << 20) + 1];
+	static char large[(8 << 20) + 1];
 	struct written file = write_file("", 0);
 	struct mt_config *config;
 	char error[256];

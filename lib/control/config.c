@@ -19,6 +19,8 @@ enum {
 	DEFAULT_STALL_SECONDS = 5,
 	DEFAULT_HOST_RATE = 50000,
 	DEFAULT_DESCRIPTORS = 1024,
+	/* Fewer stay in the CPU's cache or run dry in a burst. */
+	DEFAULT_BUFFERS = 16383,
 	DEFAULT_MTU = 9216, /* the largest frame that AWS mirrors, without its tunnel */
 	DEFAULT_RING_LENGTH = 4096,
 	VXLAN_PORT = 4789,  /* RFC 7348 section 5 */
@@ -85,6 +87,7 @@ static int fill_defaults(struct mt_config_lines *lines, struct mt_config *config
 	fill_number(&config->dataplane.queue_length, DEFAULT_QUEUE_LENGTH);
 	fill_number(&config->health.stall_seconds, DEFAULT_STALL_SECONDS);
 	for (unsigned i = 0; i < config->ports_count; i++) {
+		fill_number(&config->ports[i].buffers, DEFAULT_BUFFERS);
 		fill_number(&config->ports[i].descriptors, DEFAULT_DESCRIPTORS);
 		fill_number(&config->ports[i].host_rate, DEFAULT_HOST_RATE);
 	}

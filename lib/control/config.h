@@ -53,6 +53,7 @@ struct mt_config_port {
 	enum mt_host_backend host_interface_backend;
 	uint32_t host_rate;    /* frames a second that the kernel is given at most */
 	uint32_t buffer_bytes; /* room for packet data in one mbuf; 0: chosen by device */
+	uint32_t buffers;      /* of its pool, at least */
 	uint32_t descriptors;  /* receive descriptors per queue */
 };
 

@@ -105,6 +105,7 @@ static const cyaml_schema_field_t port_keys[] = {
 		host_interface_backend, host_backends),
 	CYAML_FIELD_UINT("host_rate", CYAML_FLAG_OPTIONAL, struct mt_config_port, host_rate),
 	CYAML_FIELD_UINT("buffer_bytes", CYAML_FLAG_OPTIONAL, struct mt_config_port, buffer_bytes),
+	CYAML_FIELD_UINT("buffers", CYAML_FLAG_OPTIONAL, struct mt_config_port, buffers),
 	CYAML_FIELD_UINT("descriptors", CYAML_FLAG_OPTIONAL, struct mt_config_port, descriptors),
 	CYAML_FIELD_END,
 };
@@ -290,6 +291,9 @@ static const struct rule rules[] = {
 	{.path = "ports[].buffer_bytes",
 		.help = "a number from 256 to 65344",
 		.range = {256, 65344, false}},
+	{.path = "ports[].buffers",
+		.help = "a number from 1023 to 16777215",
+		.range = {1023, 16777215, false}},
 	{.path = "ports[].descriptors",
 		.help = "a number from 64 to 32768",
 		.range = {64, 32768, false}},

@@ -27,8 +27,6 @@ enum {
 	DEFAULT_DATA_BYTES = 2048,
 	DEFAULT_BLOCK_BYTES = 4096, /* net_af_packet: a page */
 	LARGEST_DATA_BYTES = 65344, /* with headroom, rounded up to 64: fits mbuf's 16 bits */
-	/* Fewer stay in the CPU's cache or run dry in a burst; see design.md, "Speed". */
-	LEAST_MBUFS = 16383,
 	HUGEPAGE_BYTES = 2 << 20,
 	DEFAULT_HUGEPAGES_BYTES = 256 << 20, /* what a default machine sets aside for us */
 };
@@ -279,13 +277,13 @@ static int choose_buffer(struct maker *maker, unsigned index)
  *	+ what the mempool caches of workers and control keep to themselves
  *
  * Rings and outputs are shared by all ports, but one port may fill them alone, so they count in
- * full for each. A tap output writes at once and holds nothing. Rounded up to 2^n - 1, which is
- * what a mempool's ring of 2^n slots has room for. */
+ * full for each. A tap output writes at once and holds nothing. Never fewer than the port's
+ * `buffers`. Rounded up to 2^n - 1, which is what a mempool's ring of 2^n slots has room for. */
 static uint64_t count_mbufs(const struct mt_config *config, const struct mt_plan *plan,
 	const struct mt_config_port *port)
 {
 	uint64_t count = (uint64_t)port->descriptors * plan->receivers_count;
-	uint64_t rounded = LEAST_MBUFS;
+	uint64_t rounded = 1;
 
 	count += (uint64_t)BURST_MBUFS * plan->workers_count;
 	count += (uint64_t)CACHE_MBUFS * (plan->workers_count + 1);
@@ -296,7 +294,7 @@ static uint64_t count_mbufs(const struct mt_config *config, const struct mt_plan
 		if (config->outputs[i].type == MT_OUTPUT_PORT)
 			count += (uint64_t)PORT_OUTPUT_DESCRIPTORS * plan->queues;
 	}
-	while (rounded < count)
+	while (rounded < count || rounded < port->buffers)
 		rounded = rounded * 2 + 1;
 	return rounded;
 }

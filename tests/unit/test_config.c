@@ -170,7 +170,7 @@ static const struct {
 	 "ports:\n"
 	 "  - {name: a, device: b, mtu: 3}\n",
 		":3: ports[0].mtu: unknown key; allowed here: name, device, host_interface, "
-		"host_interface_backend, host_rate, buffer_bytes, descriptors"},
+		"host_interface_backend, host_rate, buffer_bytes, buffers, descriptors"},
 	{BASE "<<: {a: b}\n",
 		":3: <<: unknown key; allowed here: dataplane, ports, tunnels, sessions, filters, "
 		"outputs, http, health"},
@@ -353,6 +353,9 @@ static const struct {
 	{"dataplane: {lcores: \"0-1\"}\n"
 	 "ports: [{name: a, device: b, buffer_bytes: 100}]\n",
 		":2: ports[0].buffer_bytes: 100 is smaller than 256"},
+	{"dataplane: {lcores: \"0-1\"}\n"
+	 "ports: [{name: a, device: b, buffers: 1000}]\n",
+		":2: ports[0].buffers: 1000 is smaller than 1023"},
 	{BASE "outputs: [{name: a, type: tap, mtu: 70000}]\n",
 		":3: outputs[0].mtu: 70000 is larger than 65521"},
 	{BASE "outputs: [{name: a, type: ring, length: 100}]\n",
@@ -612,6 +615,7 @@ static void fills_defaults(void **state)
 	assert_int_equal(config->ports_count, 1);
 	assert_int_equal(config->ports[0].descriptors, 1024);
 	assert_int_equal(config->ports[0].buffer_bytes, 0);
+	assert_int_equal(config->ports[0].buffers, 16383);
 	assert_null(config->ports[0].host_interface);
 	assert_string_equal(config->outputs[0].interface, "tools");
 	assert_int_equal(config->outputs[0].mtu, 9216);
@@ -642,7 +646,7 @@ static void reads_every_key(void **state)
 		"  eal: [--no-huge, --no-pci]\n"
 		"ports:\n"
 		"  - {name: eth1, device: \"0000:00:06.0\", host_interface: mt-eth1,\n"
-		"     buffer_bytes: 9344, descriptors: 2048}\n"
+		"     buffer_bytes: 9344, buffers: 4095, descriptors: 2048}\n"
 		"tunnels: {vxlan_ports: [4789, 8472], geneve_ports: []}\n"
 		"sessions:\n"
 		"  unknown: accept\n"
@@ -667,6 +671,7 @@ static void reads_every_key(void **state)
 	assert_string_equal(config->ports[0].device, "0000:00:06.0");
 	assert_string_equal(config->ports[0].host_interface, "mt-eth1");
 	assert_int_equal(config->ports[0].buffer_bytes, 9344);
+	assert_int_equal(config->ports[0].buffers, 4095);
 	assert_int_equal(config->ports[0].descriptors, 2048);
 	assert_int_equal(config->outputs_count, 3);
 	assert_string_equal(config->outputs[0].interface, "mirror0");
@@ -922,6 +927,22 @@ static void chooses_buffers(void **state)
 	assert_int_equal(plan.ports[3].buffer_bytes, 4224);
 }
 
+/* As many as are asked for, and as many as are needed. */
+static void rounds_buffers_up(void **state)
+{
+	static struct mt_plan plan;
+	char error[512];
+
+	(void)state;
+	plan_of("dataplane: {lcores: \"0@0,1@0\"}\n"
+		"ports: [{name: a, device: b, buffers: 65536}, {name: c, device: d, buffers: "
+		"1023}]\n",
+		&plan, error, sizeof(error));
+	assert_string_equal(error, "");
+	assert_int_equal(plan.ports[0].mbufs, 131071);
+	assert_int_equal(plan.ports[1].mbufs, 4095); /* for 1024 + 256 + 384 * 2 */
+}
+
 static void prints_plan(void **state)
 {
 	struct mt_config *config = load("dataplane: {lcores: \"0@0,1@0,2@0\", queues: 2}\n" PORTS
@@ -962,6 +983,7 @@ int main(void)
 		cmocka_unit_test(places_surplus_owners),
 		cmocka_unit_test(fits_default_hugepages),
 		cmocka_unit_test(chooses_buffers),
+		cmocka_unit_test(rounds_buffers_up),
 		cmocka_unit_test(prints_plan),
 	};
 

@@ -415,7 +415,8 @@ class Bench:
 
 # What a column shows, in this order; each is there if a row has it.
 FIGURES = {"mpps": ("Mpps", "{:.2f}"), "cycles": ("TSC cycles", "{:.1f}"),
-           "instructions": ("instructions", "{:.1f}"), "cpu_percent": ("% of a CPU", "{:.1f}")}
+           "instructions": ("instructions", "{:.1f}"),
+           "cache_misses": ("cache misses", "{:.2f}"), "cpu_percent": ("% of a CPU", "{:.1f}")}
 
 
 def cells(row, columns):

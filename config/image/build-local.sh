@@ -26,7 +26,7 @@ SECTOR=512
 FIRST=2048 # sector at which the partition begins; GRUB's core lies before it
 # What Debian's own cloud images are made of, as far as an appliance has a use for it.
 BASE=(
-    systemd-sysv dbus udev kmod systemd-resolved netplan.io libnss-resolve
+    systemd-sysv dbus udev kmod systemd-resolved libnss-resolve netbase
     cloud-init cloud-guest-utils isc-dhcp-client e2fsprogs
     linux-image-cloud-amd64 initramfs-tools zstd openssh-server sudo ca-certificates
     iproute2 iputils-ping less vim-tiny procps python3
@@ -162,6 +162,8 @@ END
     cat >"$tree/etc/cloud/cloud.cfg.d/90-mirrortap-image.cfg" <<'END'
 datasource_list: [NoCloud, Ec2, None]
 datasource: {Ec2: {strict_id: true, timeout: 10, max_wait: 30}}
+system_info: {network: {renderers: [networkd]}}
+ssh_genkeytypes: [ed25519, ecdsa]
 END
     echo 'policy: search,found=first,maybe=none,notfound=enabled' >"$tree/etc/cloud/ds-identify.cfg"
     ln -sf ../run/systemd/resolve/stub-resolv.conf "$tree/etc/resolv.conf"

@@ -18,7 +18,8 @@ END
 
 SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 STATE=/var/lib/mirrortap-provision
-UNITS=(mirrortapd mirrortap-hugepages mirrortap-firstboot mirrortap-unhealthy mirrortap-firewall)
+UNITS=(mirrortapd mirrortap-hugepages mirrortap-firstboot mirrortap-unhealthy mirrortap-firewall
+    mirrortap-fleet)
 # The drivers: ENA for AWS, the others for virtual machines (docs/vm.md). Nothing of DPDK comes
 # with the package dpdk alone. dkms builds igb_uio for each kernel that is installed later, which is
 # why headers and a compiler stay.

@@ -3,19 +3,25 @@
 """Stands in for EC2's instance metadata service, version 2 only: a question without a token gets 401.
 
     imds.py --listen ADDRESS:PORT [--interface NUMBER,MAC,ENI,ADDRESS]... [--user-data FILE]
-            [--tag KEY=VALUE]... [--public-key FILE] [--fail N]
+            [--tag KEY=VALUE]... [--public-key FILE] [--fail N] [--role NAME] [--lifecycle FILE]
 
 Every version in a path is the same one. The files are read at each question, so they may change.
---fail N: the first N questions get 503. Each question is a line on standard output.
+--fail N: the first N questions get 503. --role: credentials, as of an instance profile. --lifecycle:
+what autoscaling/target-lifecycle-state says. Each question is a line on standard output.
+
+A POST is one of AWS's other services, which takes all that is signed with these credentials; where
+the file "refuse" lies in the working directory, it is refused with the error code in it.
 """
 import argparse
 import http.server
 import json
 import os
 import secrets
+import urllib.parse
 
 TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 TOKEN = "X-aws-ec2-metadata-token"
+CREDENTIALS = {"AccessKeyId": "AKIDEXAMPLE", "SecretAccessKey": "a secret", "Token": "a token"}
 
 
 def tree(options):
@@ -36,6 +42,10 @@ def tree(options):
         meta["tags"] = {"instance": dict(tag.split("=", 1) for tag in options.tag)}
     if options.public_key:
         meta["public-keys"] = {"0": {"openssh-key": read(options.public_key).decode()}}
+    if options.role:
+        meta["iam"] = {"security-credentials": {options.role: json.dumps(CREDENTIALS)}}
+    if options.lifecycle:
+        meta["autoscaling"] = {"target-lifecycle-state": read(options.lifecycle).decode().strip()}
     identity = {"instanceId": meta["instance-id"], "region": "eu-central-1"}
     top = {"meta-data": meta, "dynamic": {"instance-identity": {"document": json.dumps(identity)}}}
     if options.user_data and os.path.exists(options.user_data):
@@ -102,6 +112,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
             found = listing(path, found)
         self.reply(200, found if isinstance(found, bytes) else found.encode())
 
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
+        signed = self.headers.get("Authorization", "")
+        if not signed.startswith(f"AWS4-HMAC-SHA256 Credential={CREDENTIALS['AccessKeyId']}/") \
+                or self.headers.get("X-Amz-Security-Token") != CREDENTIALS["Token"]:
+            self.reply(403, b"<Code>IncompleteSignature</Code>")
+            return
+        arguments = dict(urllib.parse.parse_qsl(body))
+        print("AWS", json.dumps({"host": self.headers["Host"], **arguments}), flush=True)
+        if os.path.exists("refuse"):
+            error = read("refuse").decode().strip()
+            self.reply(400, f"<Code>ValidationError</Code><Message>{error}</Message>".encode())
+            return
+        self.reply(200, b"<Response/>")
+
     def log_message(self, *_):
         pass
 
@@ -114,6 +139,8 @@ def main():
     parser.add_argument("--user-data")
     parser.add_argument("--tag", action="append", default=[])
     parser.add_argument("--public-key")
+    parser.add_argument("--role")
+    parser.add_argument("--lifecycle")
     parser.add_argument("--fail", type=int, default=0)
     options = parser.parse_args()
     address, port = options.listen.rsplit(":", 1)

@@ -280,7 +280,25 @@ for line in 'queue_length: 8192' 'lcores: 0@0,1@1' 'type: ring' control_path_pol
 done
 ! grep -q mirror0 "$YAML" || lab_die "our outputs beside those of the user data: $(cat "$YAML")"
 
+# Its fleet: handed on, with the addresses; and no more once the user data have none.
+user_data <<'END'
+data_interfaces: [1, 3]
+fleet: {target_group: "arn:aws:elasticloadbalancing:x", auto_scaling_group: g, terminate_hook: t}
+END
+works "eth1 eth3"
+jq -e '.addresses == ["10.0.1.6", "10.0.3.8"] and .drain_seconds == 60 and .terminate_hook == "t"' \
+    "$RUN/fleet.json" >/dev/null || lab_die "fleet: $(cat "$RUN/fleet.json")"
+user_data <<<'data_interfaces: [1]'
+works eth1
+[ ! -e "$RUN/fleet.json" ] || lab_die "a fleet that the user data do not name"
+
 # What is wrong, and is said.
+user_data <<<'fleet: {target_group: mine, auto_scaling_group: g}'
+refused 'an ARN is wanted'
+user_data <<<'fleet: {target_group: "arn:x"}'
+refused 'mirrortap.fleet.auto_scaling_group is missing'
+user_data <<<'fleet: {target_group: "arn:x", auto_scaling_group: g, hook: h}'
+refused 'mirrortap.fleet.hook: unknown key'
 user_data <<<'configuration: {tunnels: {vxlan_ports: [70000]}}'
 refused '70000 is larger than 65535'
 user_data <<<'configuration: {output: []}'
@@ -344,7 +362,7 @@ unset MIRRORTAP_IMDS
 lab_stop "$IMDS_PID"
 echo QEMU >"$FAKE/class/dmi/id/sys_vendor"
 works "eth1 eth3"
-grep -q 'not on EC2 (QEMU)' "$LAB_TMP/first.out" || lab_die "$(cat "$LAB_TMP/first.out")"
+grep -q 'not on EC2' "$LAB_TMP/first.out" || lab_die "$(cat "$LAB_TMP/first.out")"
 grep -qx UseGateway=no "$NETWORK/04-mirrortap-mt-eth1.network" || lab_die "a second default route"
 printf '#cloud-config\nmirrortap: {data_interfaces: [3]}\n' >"$CLOUD/user-data.txt"
 works eth3

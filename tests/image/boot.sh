@@ -212,7 +212,8 @@ units_well() {
     local failed
 
     failed=$(guest systemctl --failed --plain --no-legend)
-    [ -z "$failed" ] || lab_die "failed units: $failed"
+    [ -z "$failed" ] || lab_die "failed units: $failed
+$(guest sudo journalctl -b --no-pager -o cat -n 20 -u "${failed%% *}")"
     guest 'systemctl is-active mirrortapd mirrortap-firstboot mirrortap-firewall ssh' >/dev/null \
         || lab_die "a unit is not active"
     ! guest 'systemctl is-active mirrortap-unhealthy' >/dev/null || lab_die "mirrortap-unhealthy runs"

@@ -164,8 +164,10 @@ datasource_list: [NoCloud, Ec2, None]
 datasource: {Ec2: {strict_id: true, timeout: 10, max_wait: 30}}
 system_info: {network: {renderers: [networkd]}}
 ssh_genkeytypes: [ed25519, ecdsa]
+locale: false
 END
     echo 'policy: search,found=first,maybe=none,notfound=enabled' >"$tree/etc/cloud/ds-identify.cfg"
+    echo LANG=C.UTF-8 >"$tree/etc/default/locale"
     ln -sf ../run/systemd/resolve/stub-resolv.conf "$tree/etc/resolv.conf"
     ln -sf /usr/share/zoneinfo/Etc/UTC "$tree/etc/localtime"
     chroot "$tree" systemctl enable --quiet systemd-networkd systemd-resolved

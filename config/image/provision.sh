@@ -208,6 +208,12 @@ units() {
             changed=1
         fi
     done
+    # The package's own way to bind interfaces; mirrortap-firstboot's is the only one here.
+    if systemctl is-enabled --quiet dpdk.service 2>/dev/null; then
+        systemctl disable --quiet dpdk.service
+        log "disabled dpdk.service"
+        changed=1
+    fi
     if [ -n "$changed" ] && [ -d /run/systemd/system ]; then
         systemctl daemon-reload
     fi

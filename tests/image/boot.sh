@@ -106,7 +106,7 @@ machine_start() {
         -accel tcg,thread=multi -cpu max -machine q35 -smp 2 -m 2048 -display none -monitor none \
         -serial "file:$LAB_TMP/$name.console.log" \
         -drive "file=$LAB_TMP/$name.qcow2,if=none,id=disk,cache=unsafe,discard=unmap" \
-        -device nvme,drive=disk,serial=vol0123 \
+        -device nvme,drive=disk,serial=vol0123,bootindex=0 \
         -netdev tap,id=m,ifname=tapm,script=no,downscript=no \
         -device "virtio-net-pci,netdev=m,mac=$MANAGEMENT_MAC,disable-legacy=on" \
         -netdev tap,id=d,ifname=tapd,script=no,downscript=no \
@@ -308,7 +308,7 @@ mirrortap:
   workers: 1
 END
 genisoimage -quiet -output "$LAB_TMP/seed.iso" -volid cidata -joliet -rock "$LAB_TMP/seed"
-machine_start own vmxnet3 -drive "file=$LAB_TMP/seed.iso,media=cdrom,format=raw,readonly=on"
+machine_start own vmxnet3 -drive "file=$LAB_TMP/seed.iso,if=virtio,format=raw,readonly=on"
 wait_healthy
 polled net_vmxnet3
 units_well

@@ -83,13 +83,16 @@ fi
 
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/mirrortap-image.XXXXXX")
 tree=$work/tree
+step= # the one that runs: its process group
 clean_up() {
     local status=$? child
 
+    trap '' INT TERM HUP
     trap - EXIT
-    for child in $(jobs -p); do
-        kill "$child" 2>/dev/null || :
-    done
+    if [ -n "$step" ]; then
+        kill -KILL -- "-$step" 2>/dev/null || :
+        wait "$step" 2>/dev/null || :
+    fi
     grep -o " $work/[^ ]*" /proc/self/mounts | sort -r | while read -r child; do
         umount -l "$child" || :
     done
@@ -111,9 +114,14 @@ quietly() {
     local what=$1 status=0
 
     shift
-    # In the background, so that `set -e` holds within COMMAND, and a signal ends it at once.
+    # In the background, so that `set -e` holds within COMMAND, and a signal ends it at once; as a
+    # group of its own, so that all of it ends.
+    set -m
     "$@" >"$work/step.log" 2>&1 </dev/null &
-    wait $! || status=$?
+    set +m
+    step=$!
+    wait "$step" || status=$?
+    step=
     if [ "$status" != 0 ]; then
         tail -n 40 "$work/step.log" >&2
         die "$what failed"

@@ -221,23 +221,27 @@ units() {
 
 # --- the kernel driver ---------------------------------------------------------------------------
 
-# igb_uio for every kernel that may be booted: a stock Debian kernel lacks VFIO's no-IOMMU mode.
+# igb_uio for every kernel that may be booted: a stock Debian kernel lacks VFIO's no-IOMMU mode. The
+# newest one must have it; of an older one Debian may have no headers any more.
 kernel_driver() {
-    local kernel folder built=
+    local kernel newest
 
-    for folder in /lib/modules/*/; do
-        kernel=${folder%/}
-        kernel=${kernel##*/}
-        [ -e "$folder/kernel" ] || continue
-        if ! modinfo -k "$kernel" igb_uio >/dev/null 2>&1; then
-            dkms autoinstall -k "$kernel" >&2 \
-                || die "dkms can't build igb_uio for $kernel; install linux-headers-$kernel"
-            modinfo -k "$kernel" igb_uio >/dev/null || die "dkms built no igb_uio for $kernel"
-            log "built igb_uio for $kernel"
+    newest=$(find /lib/modules -mindepth 2 -maxdepth 2 -name kernel -printf '%h\n' | sort -V | tail -n 1)
+    newest=${newest##*/}
+    [ -n "$newest" ] || die "no kernel in /lib/modules; install linux-image-cloud-amd64"
+    while read -r kernel; do
+        modinfo -k "$kernel" igb_uio >/dev/null 2>&1 && continue
+        if [ ! -e "/lib/modules/$kernel/build" ]; then
+            apt install --no-install-recommends "linux-headers-$kernel" >&2 || :
         fi
-        built=1
-    done
-    [ -n "$built" ] || die "no kernel in /lib/modules; install linux-image-cloud-amd64"
+        if dkms autoinstall -k "$kernel" >&2 && modinfo -k "$kernel" igb_uio >/dev/null 2>&1; then
+            log "built igb_uio for $kernel"
+        elif [ "$kernel" = "$newest" ]; then
+            die "dkms can't build igb_uio for $kernel; install linux-headers-$kernel"
+        else
+            log "no igb_uio for $kernel, which is not the newest kernel: reboot into $newest"
+        fi
+    done < <(find /lib/modules -mindepth 2 -maxdepth 2 -name kernel -printf '%h\n' | sed 's|.*/||' | sort -V)
 }
 
 # --- sealing -------------------------------------------------------------------------------------

@@ -221,15 +221,37 @@ $(guest sudo journalctl -b --no-pager -o cat -n 20 -u "${failed%% *}")"
 
 # --- the image -----------------------------------------------------------------------------------
 
+# in_image COMMAND: by debugfs, without a mount.
+in_image() {
+    debugfs -R "$1" "$image?offset=1048576" 2>/dev/null
+}
+
+# No secret is in it, and nothing that two machines must not share: each makes its own.
+sealed() {
+    local open
+
+    in_image 'cat /etc/shadow' >"$LAB_TMP/shadow"
+    check "$(wc -l <"$LAB_TMP/shadow")" -gt 10 "lines of the image's /etc/shadow"
+    open=$(awk -F: '$2 !~ /^[!*]/' "$LAB_TMP/shadow")
+    [ -z "$open" ] || lab_die "the image has a password: $open"
+    in_image 'ls /etc/ssh' >"$LAB_TMP/listing"
+    grep -q sshd_config "$LAB_TMP/listing" || lab_die "the image has no SSH"
+    ! grep -q ssh_host_ "$LAB_TMP/listing" || lab_die "the image has SSH host keys"
+    in_image 'stat /etc/machine-id' | grep -q 'Size: 0$' || lab_die "the image has a machine id"
+    [ -z "$(in_image 'stat /var/lib/systemd/random-seed')" ] || lab_die "the image has a random seed"
+    [ -z "$(in_image 'stat /root/.ssh/authorized_keys')" ] || lab_die "the image has somebody's key"
+}
+
 if [ -z "$image" ]; then
     image=${keep:-$LAB_TMP/image.raw}
-    "$LAB_ROOT/config/image/build-local.sh" --twice "$image" >"$LAB_TMP/build.log" 2>&1 &
+    setsid setpriv --pdeathsig TERM "$LAB_ROOT/config/image/build-local.sh" --twice "$image" \
+        >"$LAB_TMP/build.log" 2>&1 </dev/null {LAB_LOCK}>&- &
     lab_adopt $!
     wait $! || lab_die "build-local.sh failed"
     note "$(tail -n 1 "$LAB_TMP/build.log")"
 fi
 [ -f "$image" ] || lab_die "$image: no such image"
-# No secret of this machine or of Debian's installation is in it: each machine makes its own.
+sealed
 surroundings
 "$LAB_PYTHON" "$FRAMES" conversations "$LAB_TMP/sent.pcap" --count "$COUNT" --each "$EACH"
 "$LAB_PYTHON" "$FRAMES" inner "$LAB_TMP/sent.pcap" "$LAB_TMP/wanted.pcap"

@@ -15,7 +15,8 @@ Usage: sudo config/image/build-local.sh [--size GIB] [--mirror URL] [--twice] OU
     --mirror URL   of Debian (default: http://deb.debian.org/debian)
     --twice        provision a second time, and fail if that changed any file
 
-Works below /var/tmp (TMPDIR changes that), some 3 GB for a few minutes. docs/vm.md tells how to run the image.
+Works below /var/tmp (TMPDIR changes that), some 3 GB for a few minutes. docs/vm.md tells how to
+run the image.
 END
 }
 
@@ -165,8 +166,8 @@ menuentry "Mirrortap, kernel before the last update" {
     initrd /initrd.img.old
 }
 END
-    # A seed (docs/vm.md), EC2, or nothing at all, and then DHCP on the first interface. Never does it
-    # wait for a metadata service on a machine that is not EC2's.
+    # A seed (docs/vm.md), EC2, or nothing at all, and then DHCP on the first interface. Never
+    # does it wait for a metadata service on a machine that is not EC2's.
     cat >"$tree/etc/cloud/cloud.cfg.d/90-mirrortap-image.cfg" <<'END'
 datasource_list: [NoCloud, Ec2, None]
 datasource: {Ec2: {strict_id: true, timeout: 10, max_wait: 30}}
@@ -246,7 +247,8 @@ boot_loader() {
     cp /usr/lib/grub/i386-pc/boot.img "$work/boot.img"
     number_at "$work/boot.img" 0x5c 1  # where the core begins
     number_at "$work/core.img" 0x1f4 2 # and where its first sector finds the rest
-    [ "$(stat -c %s "$work/core.img")" -le $(((FIRST - 1) * SECTOR)) ] || die "GRUB's core is too large"
+    [ "$(stat -c %s "$work/core.img")" -le $(((FIRST - 1) * SECTOR)) ] \
+        || die "GRUB's core is too large"
     dd if="$work/boot.img" of="$out.part" bs=440 count=1 conv=notrunc status=none
     dd if="$work/core.img" of="$out.part" bs=$SECTOR seek=1 conv=notrunc status=none
 }

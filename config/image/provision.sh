@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Turns a plain Debian 12 into a Mirrortap appliance: packages, the programs, units, the kernel driver
-# for the data interfaces. Idempotent: what is as it should be is left alone. Used for the local disk
-# image (build-local.sh) and for the AMI (mirrortap.pkr.hcl) alike; works in a chroot too.
+# Turns a plain Debian 12 into a Mirrortap appliance: packages, the programs, units, the kernel
+# driver for the data interfaces. Idempotent: what is as it should be is left alone. Used for the
+# local disk image (build-local.sh) and for the AMI (mirrortap.pkr.hcl) alike; works in a chroot too.
 set -eu
 
 usage() {
@@ -223,11 +223,14 @@ units() {
 
 # igb_uio for every kernel that may be booted: a stock Debian kernel lacks VFIO's no-IOMMU mode. The
 # newest one must have it; of an older one Debian may have no headers any more.
+kernels() {
+    find /lib/modules -mindepth 2 -maxdepth 2 -name kernel -printf '%h\n' | sed 's|.*/||' | sort -V
+}
+
 kernel_driver() {
     local kernel newest
 
-    newest=$(find /lib/modules -mindepth 2 -maxdepth 2 -name kernel -printf '%h\n' | sort -V | tail -n 1)
-    newest=${newest##*/}
+    newest=$(kernels | tail -n 1)
     [ -n "$newest" ] || die "no kernel in /lib/modules; install linux-image-cloud-amd64"
     while read -r kernel; do
         modinfo -k "$kernel" igb_uio >/dev/null 2>&1 && continue
@@ -241,7 +244,7 @@ kernel_driver() {
         else
             log "no igb_uio for $kernel, which is not the newest kernel: reboot into $newest"
         fi
-    done < <(find /lib/modules -mindepth 2 -maxdepth 2 -name kernel -printf '%h\n' | sed 's|.*/||' | sort -V)
+    done < <(kernels)
 }
 
 # --- sealing -------------------------------------------------------------------------------------

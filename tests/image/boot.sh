@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck disable=SC2016 # conditions for wait_for are code in single quotes
-# The appliance's image, built here, booted in QEMU: it makes itself a mirror target, with a poll-mode
-# driver on an (emulated) PCI NIC. No accelerator is needed, and none is used.
+# The appliance's image, built here, booted in QEMU: it makes itself a mirror target, with a
+# poll-mode driver on an (emulated) PCI NIC. No accelerator is needed, and none is used.
 #
 #     mt-image (namespace)                                   QEMU, started in the namespace
 #     172.31.7.1  tapm  ── management ──────────────────────  virtio, the kernel's, 172.31.7.2: SSH
 #     172.31.2.1  tapd  ── mirror traffic ──────────────────  virtio or vmxnet3, igb_uio's;
 #     169.254.169.254 lo: imds.py                              mt-eth1 is 172.31.2.2
 #
-# 1. A machine that looks like EC2's, with an IMDSv2 and user data that is wrong: SSH works, /healthz
-#    is red and says why, the console says what to do; corrected, it is green. Mirror traffic comes
-#    out as it was; the ledger balances; SIGKILL and a reboot come back by themselves.
+# 1. A machine that looks like EC2's, with IMDSv2 and user data that are wrong: SSH works,
+#    /healthz is red and says why, the console says what to do; corrected, it is green. Mirror
+#    traffic comes out as it was; the ledger balances; SIGKILL and a reboot come back by themselves.
 # 2. A machine of one's own (NoCloud seed, no metadata service), vmxnet3, never touched: green.
 set -eu
 . "$(dirname "$0")/../lib/lab.sh"
@@ -78,8 +78,9 @@ surroundings() {
     ip -n "$NS" address add 172.31.7.1/24 dev tapm
     ip -n "$NS" address add 172.31.2.1/24 dev tapd
     ip -n "$NS" address add 169.254.169.254/32 dev lo
-    lab_spawn "$NS" "$LAB_TMP/dhcp.log" dnsmasq --keep-in-foreground --conf-file=/dev/null --port=0 \
-        --bind-interfaces --except-interface=lo --log-dhcp --log-facility=- --dhcp-leasefile="$LAB_TMP/leases" \
+    lab_spawn "$NS" "$LAB_TMP/dhcp.log" dnsmasq --keep-in-foreground --port=0 \
+        --conf-file=/dev/null --bind-interfaces --except-interface=lo --log-dhcp --log-facility=- \
+        --dhcp-leasefile="$LAB_TMP/leases" \
         --dhcp-range=172.31.7.2,172.31.7.2,255.255.255.0,1h \
         --dhcp-range=172.31.2.2,172.31.2.2,255.255.255.0,1h \
         --dhcp-host="$MANAGEMENT_MAC,$MANAGEMENT_IP" --dhcp-host="$DATA_MAC,$DATA_IP"
@@ -96,7 +97,7 @@ imds() {
     wait_for 'grep -q listening "$LAB_TMP/imds.log"' 10 "the metadata service"
 }
 
-# machine_start NAME NIC OPTION...: a fresh machine of the image. Its console is in NAME.console.log.
+# machine_start NAME NIC OPTION...: a fresh machine of the image; its console: NAME.console.log.
 machine_start() {
     local name=$1 nic=$2
 
@@ -144,7 +145,8 @@ guest_forget() {
 
 # get PATH [ADDRESS]: status on the last line, the body before it.
 get() {
-    ip netns exec "$NS" curl -sS --max-time 5 -w '\n%{http_code}\n' "http://${2:-$MANAGEMENT_IP}:8080$1"
+    ip netns exec "$NS" curl -sS --max-time 5 -w '\n%{http_code}\n' \
+        "http://${2:-$MANAGEMENT_IP}:8080$1"
 }
 
 health_is() {
@@ -175,7 +177,8 @@ mirror_traffic() {
         sudo tcpdump -i mirror0 -U -s 0 -B 65536 -c "$frames" -w - --immediate-mode
     local reader=$LAB_PID
     wait_for 'grep -q "listening on" "$LAB_TMP/tcpdump.err"' 30 "tcpdump in the machine"
-    ip netns exec "$NS" "$LAB_PYTHON" "$FRAMES" send tapd "$LAB_TMP/sent.pcap" --pps "$PPS" >/dev/null
+    ip netns exec "$NS" "$LAB_PYTHON" "$FRAMES" send tapd "$LAB_TMP/sent.pcap" --pps "$PPS" \
+        >/dev/null
     wait_for "! lab_running $reader" 90 "$frames frames on mirror0; accepted: $(ledger .accepted)"
     "$LAB_PYTHON" "$FRAMES" same "$LAB_TMP/wanted.pcap" "$LAB_TMP/got.pcap" \
         || lab_die "what came out of mirror0 is not what was sent"
@@ -216,7 +219,8 @@ units_well() {
 $(guest sudo journalctl -b --no-pager -o cat -n 20 -u "${failed%% *}")"
     guest 'systemctl is-active mirrortapd mirrortap-firstboot mirrortap-firewall ssh' >/dev/null \
         || lab_die "a unit is not active"
-    ! guest 'systemctl is-active mirrortap-unhealthy' >/dev/null || lab_die "mirrortap-unhealthy runs"
+    ! guest 'systemctl is-active mirrortap-unhealthy' >/dev/null \
+        || lab_die "mirrortap-unhealthy runs"
 }
 
 # --- the image -----------------------------------------------------------------------------------
@@ -238,7 +242,7 @@ sealed() {
     grep -q sshd_config "$LAB_TMP/listing" || lab_die "the image has no SSH"
     ! grep -q ssh_host_ "$LAB_TMP/listing" || lab_die "the image has SSH host keys"
     in_image 'stat /etc/machine-id' | grep -q 'Size: 0$' || lab_die "the image has a machine id"
-    [ -z "$(in_image 'stat /var/lib/systemd/random-seed')" ] || lab_die "the image has a random seed"
+    [ -z "$(in_image 'stat /var/lib/systemd/random-seed')" ] || lab_die "it has a random seed"
     [ -z "$(in_image 'stat /root/.ssh/authorized_keys')" ] || lab_die "the image has somebody's key"
 }
 
@@ -256,7 +260,7 @@ surroundings
 "$LAB_PYTHON" "$FRAMES" conversations "$LAB_TMP/sent.pcap" --count "$COUNT" --each "$EACH"
 "$LAB_PYTHON" "$FRAMES" inner "$LAB_TMP/sent.pcap" "$LAB_TMP/wanted.pcap"
 
-# --- 1. as on EC2, first with user data that is wrong ----------------------------------------------
+# --- 1. as on EC2, first with user data that are wrong -------------------------------------------
 
 cat >"$LAB_TMP/user-data" <<'END'
 #cloud-config
@@ -266,7 +270,8 @@ mirrortap:
 END
 imds
 uuid=ec2a0b1c-0000-4000-8000-000000000001
-machine_start ec2 virtio-net-pci,disable-legacy=on -smbios "type=1,manufacturer=Amazon EC2,uuid=$uuid,serial=$uuid"
+machine_start ec2 virtio-net-pci,disable-legacy=on \
+    -smbios "type=1,manufacturer=Amazon EC2,uuid=$uuid,serial=$uuid"
 wait_for 'machine_runs; health_is 503 && grep -q "first boot failed" "$LAB_TMP/health"' \
     "$BOOT_SECONDS" "/healthz is red, as the user data is wrong"
 note "/healthz is red: $(head -n 1 "$LAB_TMP/health")"
@@ -319,7 +324,7 @@ mirror_traffic
 machine_off
 note "first machine: done"
 
-# --- 2. a machine of one's own ---------------------------------------------------------------------
+# --- 2. a machine of one's own -------------------------------------------------------------------
 
 mkdir "$LAB_TMP/seed"
 echo 'instance-id: own-1' >"$LAB_TMP/seed/meta-data"

@@ -19,7 +19,7 @@ import sys
 
 import yaml
 
-# CloudFormation's resource, and Terraform's. The instance profile's policy is within the role there.
+# CloudFormation's resource, and Terraform's. The role's policy is within the role there.
 KINDS = {
     "AWS::EC2::SecurityGroup": "aws_security_group",
     "AWS::ElasticLoadBalancingV2::LoadBalancer": "aws_lb",
@@ -174,14 +174,15 @@ def check_user_data(root, template, hcl, metrics):
     firstboot.say = lambda text: None
     data = of_kind(template, "AWS::EC2::LaunchTemplate")[0]["Properties"]["LaunchTemplateData"]
     text = data["UserData"]["Fn::Base64"]["Fn::Sub"]
-    values = {"Configuration": '{"outputs": [{"name": "ids", "type": "ring"}]}', "DrainSeconds": "90",
-              "TargetGroup": "arn:aws:elasticloadbalancing:x", "NamePrefix": "m"}
+    values = {"Configuration": '{"outputs": [{"name": "ids", "type": "ring"}]}',
+              "DrainSeconds": "90", "TargetGroup": "arn:aws:elasticloadbalancing:x", "NamePrefix": "m"}
     text = re.sub(r"\$\{(\w+)\}", lambda match: values[match.group(1)], text)
     wishes = firstboot.Wishes(text.encode())
     if wishes.configuration["outputs"][0]["name"] != "ids" or wishes.data_interfaces != ["1"]:
         wrong.append(f"CloudFormation: user data are taken as {vars(wishes)}")
     # Terraform's is an expression of its own language: its keys are those of CloudFormation's.
-    keys = set(re.findall(r"^ {6,8}(\w+)\s+= ", blocks(hcl, "locals")[0].split("user_data")[1], re.M))
+    ours = blocks(hcl, "locals")[0].split("user_data")[1]
+    keys = set(re.findall(r"^ {6,8}(\w+)\s+= ", ours, re.M))
     document = yaml.safe_load(text)["mirrortap"]
     same("user data", sorted(set(document) | set(document["fleet"])), sorted(keys))
     # What alarms look at is what is reported.

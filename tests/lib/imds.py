@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Stands in for EC2's instance metadata service, version 2 only: a question without a token gets 401.
+"""Stands in for EC2's instance metadata service, version 2 only: without a token one gets 401.
 
     imds.py --listen ADDRESS:PORT [--interface NUMBER,MAC,ENI,ADDRESS]... [--user-data FILE]
             [--tag KEY=VALUE]... [--public-key FILE] [--fail N] [--role NAME] [--lifecycle FILE]
 
 Every version in a path is the same one. The files are read at each question, so they may change.
---fail N: the first N questions get 503. --role: credentials, as of an instance profile. --lifecycle:
-what autoscaling/target-lifecycle-state says. Each question is a line on standard output.
+--fail N: the first N questions get 503. --role: credentials, as of an instance profile.
+--lifecycle: what autoscaling/target-lifecycle-state says. Each question is a line on standard output.
 
 A POST is one of AWS's other services, which takes all that is signed with these credentials; where
 the file "refuse" lies in the working directory, it is refused with the error code in it.
@@ -29,8 +29,8 @@ def tree(options):
     macs = {}
     for number, text in enumerate(options.interface):
         index, mac, eni, address = text.split(",")
-        macs[mac] = {"device-number": index, "interface-id": eni, "local-ipv4s": address, "mac": mac,
-                     "local-hostname": f"ip-{number}", "subnet-id": "subnet-0f00",
+        macs[mac] = {"device-number": index, "interface-id": eni, "local-ipv4s": address,
+                     "mac": mac, "local-hostname": f"ip-{number}", "subnet-id": "subnet-0f00",
                      "subnet-ipv4-cidr-block": address.rsplit(".", 1)[0] + ".0/24"}
     primary = options.interface[0].split(",") if options.interface else ["0", "", "", ""]
     meta = {"instance-id": "i-0123456789abcdef0", "instance-type": "c6i.large",

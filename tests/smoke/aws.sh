@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# config/aws and the Packer template, as far as this machine can judge them: our own comparison of the
-# Terraform module with the CloudFormation template always, and the tools' checks where they are
+# config/aws and the Packer template, as far as this machine can judge them: our own comparison of
+# the Terraform module with the CloudFormation template always, and the tools' checks where they are
 # there. None of it asks AWS for anything, and none of it was ever applied.
 set -eu
 . "$(dirname "$0")/../lib/lab.sh"
@@ -30,7 +30,7 @@ mutant() { # FILE SED_EXPRESSION
 mutant terraform/main.tf 's/from_port   = 4789/from_port   = 4788/'
 mutant terraform/main.tf 's/, "elasticloadbalancing:DeregisterTargets"//'
 mutant terraform/main.tf '0,/unhealthy_threshold = 2/s//unhealthy_threshold = 3/'
-mutant cloudformation/mirrortap.yaml 's/!Ref Listener$/!Ref Lisener/; s/DependsOn: Listener/DependsOn: Lisener/'
+mutant cloudformation/mirrortap.yaml 's/DependsOn: Listener/DependsOn: Lisener/'
 mutant cloudformation/mirrortap.yaml 's/target_group: /target_grup: /'
 mutant cloudformation/mirrortap.yaml 's/MetricName: PortMissed/MetricName: PortsMissed/'
 
@@ -88,10 +88,11 @@ else
     sed '/packer 1.6.6 stops understanding/,/packer 1.6.6 understands again/d' \
         "$LAB_ROOT/config/image/mirrortap.pkr.hcl" >"$LAB_TMP/packer/mirrortap.pkr.hcl"
     touch "$LAB_TMP/packer/source.tar.gz"
-    packer validate -var "source=$LAB_TMP/packer/source.tar.gz" "$LAB_TMP/packer/mirrortap.pkr.hcl" \
-        >"$LAB_TMP/packer.out" 2>&1 || lab_die "packer validate: $(cat "$LAB_TMP/packer.out")"
+    packer validate -var "source=$LAB_TMP/packer/source.tar.gz" \
+        "$LAB_TMP/packer/mirrortap.pkr.hcl" >"$LAB_TMP/packer.out" 2>&1 || lab_die "packer validate: $(cat "$LAB_TMP/packer.out")"
     done+=("packer validate")
 fi
 
-[ "${#without[@]}" -eq 0 ] || lab_skip "in part: passed are ${done[*]}; not on this machine: ${without[*]}"
+[ "${#without[@]}" -eq 0 ] \
+    || lab_skip "in part: passed are ${done[*]}; not on this machine: ${without[*]}"
 echo "passed: ${done[*]}"

@@ -116,12 +116,12 @@ before=$(everything)
 "$TUNE" --dry-run >"$LAB_TMP/tune.out"
 [ "$before" = "$(everything)" ] || lab_die "--dry-run changes something"
 [ ! -e "$LAB_TMP/calls" ] || lab_die "--dry-run runs something"
-grep -q 'would run systemctl set-property --runtime system.slice AllowedCPUs=0$' "$LAB_TMP/tune.out" \
-    || lab_die "--dry-run: $(cat "$LAB_TMP/tune.out")"
+grep -q 'would run systemctl set-property --runtime system.slice AllowedCPUs=0$' \
+    "$LAB_TMP/tune.out" || lab_die "--dry-run: $(cat "$LAB_TMP/tune.out")"
 "$TUNE" >"$LAB_TMP/tune.out"
 check "$(cat "$KNOB")" -eq 128 "hugepages"
-grep -qx MIRRORTAP_HUGEPAGES=128 "$ETC/default/mirrortap" || lab_die "not remembered for the next boot"
-check "$(grep -c MIRRORTAP_HUGEPAGES= "$ETC/default/mirrortap")" -eq 1 "lines of MIRRORTAP_HUGEPAGES"
+grep -qx MIRRORTAP_HUGEPAGES=128 "$ETC/default/mirrortap" || lab_die "not noted for the next boot"
+check "$(grep -c MIRRORTAP_HUGEPAGES= "$ETC/default/mirrortap")" -eq 1 "lines of it"
 check "$(cat "$PROC/irq/24/smp_affinity_list")" -eq 0 "CPU of an interrupt"
 check "$(cat "$PROC/irq/default_smp_affinity")" -eq 1 "CPUs of new interrupts"
 for slice in system.slice user.slice init.scope; do
@@ -134,9 +134,10 @@ dataplane: {lcores: "0@0,1@1"}
 ports: [{name: eth1, device: "0000:00:06.0"}]
 outputs: [{name: ids, type: ring, length: 131072}]
 END
-check "$("$TUNE" --json --config "$LAB_TMP/long.yaml" | jq .hugepages)" -gt 300 "hugepages of a long ring"
+check "$("$TUNE" --json --config "$LAB_TMP/long.yaml" | jq .hugepages)" -gt 300 "hugepages"
 echo 'ports: 1' >"$LAB_TMP/bad.yaml"
-! "$TUNE" --json --config "$LAB_TMP/bad.yaml" >"$LAB_TMP/tune.out" 2>&1 || lab_die "a bad file is taken"
+! "$TUNE" --json --config "$LAB_TMP/bad.yaml" >"$LAB_TMP/tune.out" 2>&1 \
+    || lab_die "a bad file is taken"
 grep -q 'bad.yaml:1: ' "$LAB_TMP/tune.out" || lab_die "a bad file: $(cat "$LAB_TMP/tune.out")"
 
 # --- mirrortap-firstboot -------------------------------------------------------------------------
@@ -175,12 +176,16 @@ boot_anew() {
     rm -rf "$RUN" "$NETWORK" "$MIRRORTAP_STATE" "$LAB_TMP/calls"
 }
 
+firstboot() {
+    timeout 60 ip netns exec "$LAB_TARGET" "$FIRSTBOOT" >"$LAB_TMP/first.out" 2>&1
+}
+
 # works NAMES: it is done, and DPDK has just these interfaces.
 works() {
     local got='' n
 
     boot_anew
-    timeout 60 ip netns exec "$LAB_TARGET" "$FIRSTBOOT" >"$LAB_TMP/first.out" 2>&1 || lab_die "$(tail -n 5 "$LAB_TMP/first.out")"
+    firstboot || lab_die "$(tail -n 5 "$LAB_TMP/first.out")"
     [ "$(jq -r .state "$RUN/state.json")" = "done" ] || lab_die "state: $(cat "$RUN/state.json")"
     for n in 5 6 7 8; do
         [ "$(driver_of "0000:00:0$n.0")" != igb_uio ] || got+="eth$((n - 5)) "
@@ -195,12 +200,13 @@ refused() {
 
     boot_anew
     before=$(find "$ETC" -type f -exec sha256sum {} +)
-    timeout 60 ip netns exec "$LAB_TARGET" "$FIRSTBOOT" >"$LAB_TMP/first.out" 2>&1 || status=$?
+    firstboot || status=$?
     check "$status" -eq 1 "exit code where $1"
     [ "$(jq -r .state "$RUN/state.json")" = failed ] || lab_die "state: $(cat "$RUN/state.json")"
     jq -r .reason "$RUN/state.json" | grep -qF -- "$1" || lab_die "reason: $(cat "$RUN/state.json")"
     grep -qF -- "$1" "$LAB_TMP/first.out" || lab_die "not for the console: $1"
-    grep -q 'systemctl restart mirrortap-firstboot' "$LAB_TMP/first.out" || lab_die "no way out is told"
+    grep -q 'systemctl restart mirrortap-firstboot' "$LAB_TMP/first.out" \
+        || lab_die "no way out is told"
     for n in 5 6 7 8; do
         [ "$(driver_of "0000:00:0$n.0")" = ena ] || lab_die "0000:00:0$n.0 is bound where $1"
     done
@@ -227,11 +233,11 @@ grep -qx 'networkctl reload' "$LAB_TMP/calls" || lab_die "networkd does not know
 
 # Once more without a boot in between, and again after one: nothing else comes of it.
 sum=$(sha256sum "$YAML" "$ETC/default/mirrortap")
-ip netns exec "$LAB_TARGET" "$FIRSTBOOT" >"$LAB_TMP/first.out" 2>&1 || lab_die "a second time: $(tail -n 3 "$LAB_TMP/first.out")"
+firstboot || lab_die "a second time: $(tail -n 3 "$LAB_TMP/first.out")"
 grep -q 'is bound to igb_uio already' "$LAB_TMP/first.out" || lab_die "$(cat "$LAB_TMP/first.out")"
 works "eth1 eth3"
-grep -q 'mirrortap.yaml is as it was' "$LAB_TMP/first.out" || lab_die "written again, though the same"
-[ "$sum" = "$(sha256sum "$YAML" "$ETC/default/mirrortap")" ] || lab_die "a second time changes files"
+grep -q 'mirrortap.yaml is as it was' "$LAB_TMP/first.out" || lab_die "written again"
+[ "$sum" = "$(sha256sum "$YAML" "$ETC/default/mirrortap")" ] || lab_die "a second time: changes"
 
 # The instance's tag, and user data, which goes before it.
 imds --tag mirrortap:data-interfaces=3
@@ -273,7 +279,7 @@ configuration:
   outputs: [{name: ids, type: ring}]
 END
 boot_anew
-ip netns exec "$LAB_TARGET" "$FIRSTBOOT" >"$LAB_TMP/first.out" 2>&1 || lab_die "$(tail -n 3 "$LAB_TMP/first.out")"
+firstboot || lab_die "$(tail -n 3 "$LAB_TMP/first.out")"
 [ "$(driver_of 0000:00:06.0)" = uio_pci_generic ] || lab_die "driver: $(driver_of 0000:00:06.0)"
 for line in 'queue_length: 8192' 'lcores: 0@0,1@1' 'type: ring' control_path_poll_interval=500; do
     grep -q "$line" "$YAML" || lab_die "no $line: $(cat "$YAML")"

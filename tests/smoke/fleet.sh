@@ -12,7 +12,7 @@ FLEET=$LAB_ROOT/config/bin/mirrortap-fleet
 RUN=$LAB_TMP/run
 AWS=$LAB_TMP/aws.log
 
-# --- Signature Version 4, by a vector of AWS's own test suite (post-x-www-form-urlencoded) ---------
+# --- Signature Version 4, by a vector of AWS's own suite (post-x-www-form-urlencoded) --------------
 
 "$LAB_PYTHON" - "$FLEET" >"$LAB_TMP/signed" <<'END'
 import importlib.machinery, importlib.util, sys
@@ -25,8 +25,9 @@ headers = {"content-type": "application/x-www-form-urlencoded", "host": "example
 print(fleet.authorization(("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
                           ("20150830T123600Z", "us-east-1", "service"), headers, "Param1=value1"))
 END
-grep -q 'SignedHeaders=content-type;host;x-amz-date, Signature=ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a$' \
-    "$LAB_TMP/signed" || lab_die "signature: $(cat "$LAB_TMP/signed")"
+signature=ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a
+grep -q "SignedHeaders=content-type;host;x-amz-date, Signature=$signature\$" "$LAB_TMP/signed" \
+    || lab_die "signature: $(cat "$LAB_TMP/signed")"
 
 # --- a member ------------------------------------------------------------------------------------
 
@@ -61,29 +62,30 @@ lab_spawn "$LAB_TARGET" "$LAB_TMP/fleet.log" env PATH="$LAB_TMP/tools:$PATH" MIR
 member=$LAB_PID
 # Without a daemon it is not registered, and CloudWatch hears that it is not healthy.
 wait_for 'asked PutMetricData ".[\"MetricData.member.1.MetricName\"] == \"Healthy\"
-    and .[\"MetricData.member.1.Value\"] == \"0\" and .Namespace == \"Mirrortap\""' 10 "a first report"
+    and .[\"MetricData.member.1.Value\"] == \"0\" and .Namespace == \"Mirrortap\""' 10 "a report"
 ! asked RegisterTargets || lab_die "registered before it was healthy"
 
 echo 'Rate exceeded' >"$LAB_TMP/refuse"
 lab_daemon_start fleet "$LAB_TMP/fleet.yaml"
 wait_for 'asked RegisterTargets' 10 "RegisterTargets, which is refused"
-wait_for 'grep -q "RegisterTargets: ValidationError: Rate exceeded; trying again" "$LAB_TMP/fleet.log"' \
-    10 "the refusal is told"
+# shellcheck disable=SC2034 # in the condition
+told='RegisterTargets: ValidationError: Rate exceeded; trying again'
+wait_for 'grep -q "$told" "$LAB_TMP/fleet.log"' 10 "the refusal is told"
 check "$(grep -c 'Rate exceeded' "$LAB_TMP/fleet.log")" -eq 1 "lines about one refusal"
 : >"$AWS" # sparse from here: the stand-in appends
 rm "$LAB_TMP/refuse"
 wait_for 'asked RegisterTargets ".[\"Targets.member.1.Id\"] == \"10.0.1.6\"
     and .[\"Targets.member.2.Id\"] == \"10.0.2.7\" and .[\"Targets.member.1.Port\"] == \"4789\"
-    and (.TargetGroupArn | startswith(\"arn:\")) and .Version == \"2015-12-01\""' 10 "it registers itself"
+    and (.TargetGroupArn | startswith(\"arn:\")) and .Version == \"2015-12-01\""' 10 "it is registered"
 wait_for 'asked CompleteLifecycleAction ".LifecycleHookName == \"launch\"
     and .LifecycleActionResult == \"CONTINUE\" and .InstanceId == \"i-0123456789abcdef0\"
     and .AutoScalingGroupName == \"mirror\""' 10 "it is launched"
 
-# --- and its end -----------------------------------------------------------------------------------
+# --- and its end ---------------------------------------------------------------------------------
 
 : >"$AWS"
 echo Terminated >"$LAB_TMP/lifecycle"
-wait_for 'asked DeregisterTargets ".[\"Targets.member.2.Id\"] == \"10.0.2.7\""' 10 "it deregisters itself"
+wait_for 'asked DeregisterTargets ".[\"Targets.member.2.Id\"] == \"10.0.2.7\""' 10 "it is taken out"
 lab_ctl fleet status --json | jq -e '[.. | strings] | any(test("drain"))' >/dev/null \
     || lab_die "it does not drain: $(lab_ctl fleet status)"
 ! asked CompleteLifecycleAction || lab_die "ended before it has drained"

@@ -57,7 +57,7 @@ FRAMES=$LAB_ROOT/tests/lib/frames.py
 COUNT=1000 # conversations
 EACH=6
 PPS=2000         # an emulated CPU copies them to mirror0 and into tcpdump
-BOOT_SECONDS=300 # emulated, on a busy machine
+BOOT_SECONDS=600 # emulated, on a busy machine
 MACHINE=
 
 note() {

@@ -54,9 +54,9 @@ MANAGEMENT_MAC=02:00:0a:4d:07:02
 DATA_IP=$LAB_TARGET_IP # where frames.py sends, as the MAC
 DATA_MAC=$LAB_TARGET_MAC
 FRAMES=$LAB_ROOT/tests/lib/frames.py
-COUNT=1000 # conversations
-EACH=6
-PPS=2000         # an emulated CPU copies them to mirror0 and into tcpdump
+COUNT=500        # conversations
+EACH=4
+PPS=400          # an emulated CPU copies them to mirror0 and into tcpdump, which must get them all
 BOOT_SECONDS=600 # emulated, on a busy machine
 MACHINE=
 

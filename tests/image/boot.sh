@@ -181,7 +181,7 @@ mirror_traffic() {
         >/dev/null
     wait_for "! lab_running $reader" 90 "$frames frames on mirror0; accepted: $(ledger .accepted)"
     "$LAB_PYTHON" "$FRAMES" same "$LAB_TMP/wanted.pcap" "$LAB_TMP/got.pcap" \
-        || lab_die "what came out of mirror0 is not what was sent"
+        >/dev/null || lab_die "what came out of mirror0 is not what was sent"
     : >"$LAB_TMP/tcpdump.err"
     check "$(ledger .accepted)" -eq $((before + frames)) "frames accepted"
     check "$(ledger .outputs.tools.delivered)" -eq "$(ledger .accepted)" "frames delivered"

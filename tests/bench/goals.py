@@ -51,6 +51,11 @@ def worst(results, name, first, others):
     return max(row["cycles"]["median"] for row in rows) / base["cycles"]["median"]
 
 
+def of_latency(results, load):
+    row = find(results, "latency", load=load)
+    return row and row["p99_us"]["median"]
+
+
 # What, how it is found, relation, limit, form.
 GOALS = (
     ("of `testpmd macswap`, ring output, 64 bytes inside", lambda r: of_macswap(r, 64),
@@ -67,6 +72,8 @@ GOALS = (
      "<=", 1.1, "{:.2f}"),
     ("cycles at 2 to 64 queues at most, of those at 1", lambda r: worst(
         r, "queues", "1 queue", [f"{2 ** n} queues" for n in range(1, 7)]), "<=", 1.1, "{:.2f}"),
+    ("p99 of the latency at 50 % load, microseconds", lambda r: of_latency(r, "50 %"), "<=", 20,
+     "{:.0f}"),
 )
 
 

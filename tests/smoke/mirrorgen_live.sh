@@ -133,7 +133,8 @@ check "$(result full marked)" -gt 0 "marked, of what was sent"
 check "$(result full 'verdicts | add')" -eq "$(result full frames)" "sum of the verdicts"
 check "$(result full 'marked + .unmarked + .copies')" -eq "$(result full verdicts.accepted)" \
     "marked, unmarked and copies"
-lab_spawn "$LAB_WEB" "$LAB_TMP/failed.log" "$GEN" -d net_ring0 -q -- --no-huge -m 128 --lcores=nonsense
+lab_spawn "$LAB_WEB" "$LAB_TMP/failed.log" "$GEN" -d net_ring0 -q -- --no-huge -m 128 \
+    --vdev=net_nonsense0
 failed=$LAB_PID
 wait_for "! lab_running $failed" 10 "mirrorgen ends where DPDK does not start"
 ! wait "$failed" || lab_die "DPDK did not start, but the exit status is 0"

@@ -159,7 +159,7 @@ class Subject:
         if lost or sent["pps"] < KEPT * self.rate:
             self.bench.remark(
                 f"{' '.join(self.labels.values())}: {lost} of {sent['marked']} packets were lost in"
-                f" a round, and {sent['pps'] / 1e3:.0f} kpps were sent")
+                f" a round, and the sender reached {sent['pps'] / self.rate:.0%} of its rate")
         for name, share in PERCENTILES.items():
             figures[f"{name}_us"] = received["latency_ns"][name] / 1e3
             figures[f"daemon_{name}_us"] = bound(histogram, share)

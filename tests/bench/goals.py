@@ -51,6 +51,11 @@ def worst(results, name, first, others):
     return max(row["cycles"]["median"] for row in rows) / base["cycles"]["median"]
 
 
+def of_latency(results, figure):
+    row = find(results, "latency", load="50 %")
+    return row and row[figure]["median"]
+
+
 # What, how it is found, relation, limit, form.
 GOALS = (
     ("of `testpmd macswap`, ring output, 64 bytes inside", lambda r: of_macswap(r, 64),
@@ -67,6 +72,10 @@ GOALS = (
      "<=", 1.1, "{:.2f}"),
     ("cycles at 2 to 64 queues at most, of those at 1", lambda r: worst(
         r, "queues", "1 queue", [f"{2 ** n} queues" for n in range(1, 7)]), "<=", 1.1, "{:.2f}"),
+    ("p99 at 50 % load in microseconds, sender to reader", lambda r: of_latency(r, "p99_us"),
+     "<=", 20, "{:.0f}"),
+    ("the same, receive to delivery, at most", lambda r: of_latency(r, "daemon_p99_us"),
+     "<=", 20, "{:.1f}"),
 )
 
 

@@ -98,6 +98,7 @@ def cpu_seconds_now(pid, tids):
 def ask(path, resource):
     """A document of the daemon's control socket."""
     with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
         connection.connect(path)
         connection.sendall(f"GET {resource} HTTP/1.0\r\n\r\n".encode())
         answer = b""
@@ -111,8 +112,8 @@ def ask(path, resource):
 class Process:
     """A program that ends with this one, whatever becomes of it."""
 
-    def __init__(self, bench, command, stdout=subprocess.PIPE):
-        self.log = f"{bench.options.work}/subject.log"
+    def __init__(self, bench, command, stdout=subprocess.PIPE, name="subject"):
+        self.log = f"{bench.options.work}/{name}.log"
         with open(self.log, "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", *command],
@@ -144,10 +145,20 @@ class Process:
             time.sleep(0.02)
         return sys.exit(f"{what}: not within {seconds} s: {read(self.log)[-2000:]}")
 
-    def end(self, how):
+    def end(self, how, seconds=60):
         """Returns what it wrote to standard output."""
         self.process.send_signal(how)
-        return self.process.communicate(timeout=60)[0]
+        return self.process.communicate(timeout=seconds)[0]
+
+    def output(self, seconds, what):
+        """The same of one that ends by itself, and well."""
+        try:
+            out = self.process.communicate(timeout=seconds)[0]
+        except subprocess.TimeoutExpired:
+            return sys.exit(f"{what}: has not ended in {seconds} s: {read(self.log)[-2000:]}")
+        if self.process.returncode != 0:
+            sys.exit(f"{what}: ended with {self.process.returncode}: {read(self.log)[-2000:]}")
+        return out
 
 
 # --- subjects ------------------------------------------------------------------------------------
@@ -416,7 +427,12 @@ class Bench:
 # What a column shows, in this order; each is there if a row has it.
 FIGURES = {"mpps": ("Mpps", "{:.2f}"), "cycles": ("TSC cycles", "{:.1f}"),
            "instructions": ("instructions", "{:.1f}"),
-           "cache_misses": ("cache misses", "{:.2f}"), "cpu_percent": ("% of a CPU", "{:.1f}")}
+           "cache_misses": ("cache misses", "{:.2f}"), "cpu_percent": ("% of a CPU in silence", "{:.1f}"),
+           "p50_us": ("median, µs", "{:.1f}"), "p99_us": ("p99, µs", "{:.1f}"),
+           "p99_9_us": ("p99.9, µs", "{:.1f}"),
+           "daemon_p50_us": ("in the daemon: median up to, µs", "{:.1f}"),
+           "daemon_p99_us": ("p99 up to, µs", "{:.1f}"),
+           "daemon_p99_9_us": ("p99.9 up to, µs", "{:.1f}")}
 
 
 def cells(row, columns):

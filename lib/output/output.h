@@ -16,7 +16,7 @@
 enum {
 	MT_OUTPUT_MAX_QUEUES = 64,
 	MT_OUTPUT_MAX_NAME = 15,
-	MT_OUTPUT_MAX_ERROR = 160,
+	MT_OUTPUT_MAX_ERROR = 256,
 };
 
 /* Why an output did not deliver a frame. X(SYMBOL, "name", "meaning") */
@@ -25,7 +25,8 @@ enum {
 	X(NO_BUFFER, "no_buffer", "No buffer was free for a copy that the device needs.")     \
 	X(ERROR, "error", "The output is in an error state, or the write failed.")            \
 	X(TOO_LONG, "too_long", "The frame is longer than the output's MTU allows.")          \
-	X(STOPPED, "stopped", "Not taken by its reader before the daemon ended.")
+	X(STOPPED, "stopped", "Not taken by its reader before the daemon ended.")             \
+	X(CONSUMER_ABSENT, "consumer_absent", "No consumer was attached to the ring.")
 
 enum mt_output_drop {
 #define X(symbol, name, meaning) MT_OUTPUT_DROP_##symbol,
@@ -42,6 +43,9 @@ struct mt_output_counts {
 	uint64_t delivered; /* handed over, or set aside for that: see read() */
 	uint64_t delivered_bytes;
 	uint64_t drops[MT_OUTPUT_DROP_COUNT];
+	/* ring: of those delivered, not yet seen to be taken, and where that stands */
+	uint64_t waiting;
+	uint64_t taken;
 };
 
 /* Writer: the worker that owns the queue (the control thread once the workers have ended).
@@ -67,7 +71,13 @@ struct mt_output_settings {
 	uint16_t queues;
 	const uint16_t *queue_worker; /* [queues]: which worker owns the queue */
 	const int *queue_node;        /* [queues]: NUMA node of that worker */
-	bool shared;                  /* ring: consumers in other processes are possible */
+	bool shared;                  /* ring: EAL's memory can be shared with consumers */
+	/* ring */
+	bool copy;         /* consumers get copies, not the mbufs */
+	bool drop_old;     /* when full */
+	bool keep;         /* frames wait for a consumer that is absent */
+	uint32_t snap;     /* bytes of a frame that consumers get; 0: all */
+	const char *group; /* that may attach besides root; NULL: none */
 };
 
 struct mt_output {

@@ -18,7 +18,7 @@ dataplane: {lcores: "0@0,1@1,2@1", queues: 2, eal: $(lab_eal mt-dump)}
 ports:
   - {name: mirror, device: "net_pcap0,rx_pcap=$LAB_TMP/mirrored.pcap"}
 outputs:
-  - {name: ids, type: ring}
+  - {name: ids, type: ring, when_absent: keep}
 http: {control_socket: $LAB_TMP/$1.sock}
 EOF
     lab_daemon_start "$1" "$LAB_TMP/$1.yaml"

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The parts of libmirrortap-consumer: the socket (claim.c), EAL (eal.c), frames (receive.c),
+ * waiting (wait.c). */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "consumer/mirrortap_consumer.h"
+#include "output/ring_area.h"
+
+struct mirrortap_queue {
+	struct mirrortap_consumer *consumer;
+	struct mt_ring_area *area;
+	const uint64_t *slots;
+	const uint8_t *records;
+	/* What the daemon told when the queue was claimed; what stands in the area is not asked
+	 * again. */
+	uint32_t mask;
+	uint32_t length;
+	uint32_t snap; /* UINT32_MAX: none */
+	uint32_t record_bytes;
+	uint32_t records_count;
+	size_t mapped_bytes;
+	uint16_t number;
+	bool copy;
+	bool drop_old;
+	bool armed;
+	int wake_fd;
+	/* The thread's own. */
+	uint64_t taken;
+	uint64_t released;
+	uint64_t processed;
+	uint64_t held;
+	uint64_t polls;
+	/* It reads the daemon's memory. Writer: the thread; reader: EAL's. */
+	_Atomic bool busy;
+};
+
+struct mirrortap_consumer {
+	int fd; /* to the daemon: as long as it is open the queues are ours */
+	pid_t daemon;
+	bool zero_copy;
+	bool closing; /* the daemon was seen to end */
+	unsigned queues_count;
+	struct mirrortap_queue *queues[MT_RING_MAX_QUEUES];
+	_Atomic bool gone; /* the daemon frees its memory. Writer: EAL's thread */
+};
+
+/* claim.c */
+int mt_consumer_claim(struct mirrortap_consumer *consumer, const struct mirrortap_options *options,
+	struct mt_ring_welcome *welcome, char *error, size_t error_size);
+int mt_consumer_start(struct mirrortap_consumer *consumer, char *error, size_t error_size);
+
+/* eal.c: becomes a DPDK secondary process of the daemon, once in a process, and is told when the
+ * daemon's memory goes. */
+int mt_consumer_eal_start(struct mirrortap_consumer *consumer,
+	const struct mirrortap_options *options, const struct mt_ring_welcome *welcome, char *error,
+	size_t error_size);
+void mt_consumer_eal_leave(struct mirrortap_consumer *consumer);
+
+/* receive.c: has the daemon ended? Asks the kernel. */
+bool mt_consumer_daemon_gone(struct mirrortap_consumer *consumer);

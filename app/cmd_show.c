@@ -174,40 +174,6 @@ static void print_output_errors(const json_t *outputs)
 	}
 }
 
-static void print_outputs(const json_t *document)
-{
-	static const struct column columns[] = {{"output", false}, {"type", false},
-		{"state", false}, {"errors", true}, {"offered", true}, {"delivered", true},
-		{"bytes", true}, {"in flight", true}, {"dropped", true}, {"why", false}};
-	COLUMNS(table, columns);
-	const json_t *outputs = json_object_get(document, "outputs");
-	json_t *output;
-	size_t i;
-
-	json_array_foreach ((json_t *)(uintptr_t)outputs, i, output) {
-		const json_t *drops = json_object_get(output, "drops");
-		char reasons[256];
-
-		table_member_text(&table, output, "name");
-		table_member_text(&table, output, "type");
-		table_member_text(&table, output, "state");
-		table_member_count(&table, output, "errors");
-		table_member_count(&table, output, "offered");
-		table_member_count(&table, output, "delivered");
-		table_member_count(&table, output, "delivered_bytes");
-		table_member_count(&table, output, "in_flight");
-		if (drops != NULL)
-			table_count(&table, sum_members(drops));
-		else
-			table_text(&table, "-");
-		list_members(drops, reasons, sizeof(reasons));
-		table_text(&table, "%s", reasons);
-	}
-	table_end(&table, stdout);
-	print_consumers(outputs);
-	print_output_errors(outputs);
-}
-
 /* Queues of ring outputs, each with its consumer. */
 static void print_consumers(const json_t *outputs)
 {
@@ -251,6 +217,40 @@ static void print_consumers(const json_t *outputs)
 		putchar('\n');
 		table_end(&table, stdout);
 	}
+}
+
+static void print_outputs(const json_t *document)
+{
+	static const struct column columns[] = {{"output", false}, {"type", false},
+		{"state", false}, {"errors", true}, {"offered", true}, {"delivered", true},
+		{"bytes", true}, {"in flight", true}, {"dropped", true}, {"why", false}};
+	COLUMNS(table, columns);
+	const json_t *outputs = json_object_get(document, "outputs");
+	json_t *output;
+	size_t i;
+
+	json_array_foreach ((json_t *)(uintptr_t)outputs, i, output) {
+		const json_t *drops = json_object_get(output, "drops");
+		char reasons[256];
+
+		table_member_text(&table, output, "name");
+		table_member_text(&table, output, "type");
+		table_member_text(&table, output, "state");
+		table_member_count(&table, output, "errors");
+		table_member_count(&table, output, "offered");
+		table_member_count(&table, output, "delivered");
+		table_member_count(&table, output, "delivered_bytes");
+		table_member_count(&table, output, "in_flight");
+		if (drops != NULL)
+			table_count(&table, sum_members(drops));
+		else
+			table_text(&table, "-");
+		list_members(drops, reasons, sizeof(reasons));
+		table_text(&table, "%s", reasons);
+	}
+	table_end(&table, stdout);
+	print_consumers(outputs);
+	print_output_errors(outputs);
 }
 
 int cmd_outputs(const struct command_context *context, int argc, char **argv)

@@ -303,7 +303,6 @@ static bool dump(struct run *run, const struct dump_daemon *daemon)
 		.output = options->output,
 		.file_prefix = daemon->file_prefix,
 		.queue = options->queue < 0 ? MIRRORTAP_ALL_QUEUES : options->queue,
-		.verbose = options->verbose,
 	};
 	char error[512];
 	bool fine;

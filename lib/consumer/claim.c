@@ -16,7 +16,6 @@
 
 enum {
 	ANSWER_MS = 10000,
-	MAX_DESCRIPTORS = 2 * MT_RING_MAX_QUEUES,
 };
 
 const char *mirrortap_version(void)
@@ -51,8 +50,6 @@ static int open_socket(struct mirrortap_consumer *consumer, const struct mirrort
 	char *error, size_t error_size)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct ucred daemon = {0};
-	socklen_t size = sizeof(daemon);
 	int length;
 
 	if (options->output == NULL || options->output[0] == '\0') {
@@ -71,8 +68,6 @@ static int open_socket(struct mirrortap_consumer *consumer, const struct mirrort
 	if (consumer->fd < 0
 		|| connect(consumer->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return explain_connect(address.sun_path, errno, error, error_size);
-	getsockopt(consumer->fd, SOL_SOCKET, SO_PEERCRED, &daemon, &size);
-	consumer->daemon = daemon.pid;
 	return 0;
 }
 
@@ -108,14 +103,15 @@ static unsigned take_descriptors(struct msghdr *message, int *descriptors)
 	return count;
 }
 
-static int hear(struct mirrortap_consumer *consumer, struct mt_ring_welcome *welcome,
+/* One message with its descriptors. Returns its length. */
+static ssize_t receive_message(struct mirrortap_consumer *consumer, void *bytes, size_t size,
 	int *descriptors, unsigned *count, char *error, size_t error_size)
 {
 	union {
 		struct cmsghdr header;
-		char bytes[CMSG_SPACE(MAX_DESCRIPTORS * sizeof(int))];
+		char bytes[CMSG_SPACE(MT_CONSUMER_MAX_DESCRIPTORS * sizeof(int))];
 	} control;
-	struct iovec part = {welcome, sizeof(*welcome)};
+	struct iovec part = {bytes, size};
 	struct msghdr message = {.msg_iov = &part,
 		.msg_iovlen = 1,
 		.msg_control = &control,
@@ -123,7 +119,7 @@ static int hear(struct mirrortap_consumer *consumer, struct mt_ring_welcome *wel
 	struct pollfd polled = {.fd = consumer->fd, .events = POLLIN};
 	ssize_t length;
 
-	memset(welcome, 0, sizeof(*welcome));
+	memset(bytes, 0, size);
 	*count = 0;
 	if (poll(&polled, 1, ANSWER_MS) == 0) {
 		snprintf(error, error_size,
@@ -133,12 +129,22 @@ static int hear(struct mirrortap_consumer *consumer, struct mt_ring_welcome *wel
 	length = recvmsg(consumer->fd, &message, MSG_CMSG_CLOEXEC);
 	if (length > 0)
 		*count = take_descriptors(&message, descriptors);
-	if (length < (ssize_t)offsetof(struct mt_ring_welcome, queues)
-		|| welcome->magic != MT_RING_MAGIC) {
-		snprintf(error, error_size, "mirrortapd closed the connection%s",
-			length == 0 ? ": it has ended, or there are too many consumers" : "");
-		return -ECONNRESET;
-	}
+	if (length >= (ssize_t)offsetof(struct mt_ring_hello, queue)
+		&& *(const uint64_t *)bytes == MT_RING_MAGIC)
+		return length;
+	snprintf(error, error_size, "mirrortapd closed the connection%s",
+		length == 0 ? ": it has ended, or there are too many consumers" : "");
+	return -ECONNRESET;
+}
+
+static int hear(struct mirrortap_consumer *consumer, struct mt_ring_welcome *welcome,
+	int *descriptors, unsigned *count, char *error, size_t error_size)
+{
+	ssize_t length = receive_message(
+		consumer, welcome, sizeof(*welcome), descriptors, count, error, error_size);
+
+	if (length < 0)
+		return (int)length;
 	welcome->reason[sizeof(welcome->reason) - 1] = '\0';
 	if (welcome->status != 0) {
 		snprintf(error, error_size, "%s", welcome->reason);
@@ -153,6 +159,23 @@ static int hear(struct mirrortap_consumer *consumer, struct mt_ring_welcome *wel
 		return -EPROTO;
 	}
 	return 0;
+}
+
+int mt_consumer_ask_memory(struct mirrortap_consumer *consumer, uint32_t first,
+	struct mt_ring_memory *memory, int *descriptors, unsigned *count, char *error,
+	size_t error_size)
+{
+	ssize_t length;
+
+	say(consumer, MT_RING_MEMORY, (int32_t)first, NULL);
+	length = receive_message(
+		consumer, memory, sizeof(*memory), descriptors, count, error, error_size);
+	if (length < 0)
+		return (int)length;
+	if (length == sizeof(*memory))
+		return 0;
+	snprintf(error, error_size, "the daemon does not hand over its memory");
+	return -EPROTO;
 }
 
 /* --- the memory --- */
@@ -244,7 +267,7 @@ static int map_queues(struct mirrortap_consumer *consumer, const struct mt_ring_
 int mt_consumer_claim(struct mirrortap_consumer *consumer, const struct mirrortap_options *options,
 	struct mt_ring_welcome *welcome, char *error, size_t error_size)
 {
-	int descriptors[MAX_DESCRIPTORS];
+	int descriptors[MT_CONSUMER_MAX_DESCRIPTORS];
 	unsigned count = 0;
 	int rc = open_socket(consumer, options, error, error_size);
 
@@ -258,14 +281,13 @@ int mt_consumer_claim(struct mirrortap_consumer *consumer, const struct mirrorta
 			close(descriptors[--count]);
 		return rc;
 	}
-	consumer->zero_copy = welcome->mode == MT_RING_ZERO_COPY;
 	return map_queues(consumer, welcome, descriptors, count, error, error_size);
 }
 
 int mt_consumer_start(struct mirrortap_consumer *consumer, char *error, size_t error_size)
 {
 	struct mt_ring_welcome welcome;
-	int descriptors[MAX_DESCRIPTORS];
+	int descriptors[MT_CONSUMER_MAX_DESCRIPTORS];
 	unsigned count;
 	int rc;
 
@@ -289,6 +311,7 @@ static void free_consumer(struct mirrortap_consumer *consumer)
 		close(consumer->queues[q]->wake_fd);
 		free(consumer->queues[q]);
 	}
+	mt_consumer_unmap_memory(consumer);
 	/* Last: from here on the daemon takes back what we held. */
 	if (consumer->fd >= 0)
 		close(consumer->fd);
@@ -311,13 +334,10 @@ int mirrortap_attach(const struct mirrortap_options *options, struct mirrortap_c
 	}
 	new->fd = -1;
 	rc = mt_consumer_claim(new, options, &welcome, error, error_size);
-	if (rc == 0 && new->zero_copy)
-		rc = mt_consumer_eal_start(new, options, &welcome, error, error_size);
-	if (rc == 0) {
+	if (rc == 0 && welcome.mode == MT_RING_ZERO_COPY)
+		rc = mt_consumer_map_memory(new, &welcome, error, error_size);
+	if (rc == 0)
 		rc = mt_consumer_start(new, error, error_size);
-		if (rc < 0 && new->zero_copy)
-			mt_consumer_eal_leave(new);
-	}
 	if (rc < 0) {
 		free_consumer(new);
 		return rc;
@@ -330,14 +350,8 @@ void mirrortap_detach(struct mirrortap_consumer *consumer)
 {
 	if (consumer == NULL)
 		return;
-	for (unsigned q = 0; q < consumer->queues_count; q++) {
+	for (unsigned q = 0; q < consumer->queues_count; q++)
 		mirrortap_release(consumer->queues[q], UINT32_MAX);
-		/* The daemon may be on its way out without this thread having noticed. */
-		if (atomic_load(&consumer->queues[q]->area->closing) != 0)
-			consumer->closing = true;
-	}
-	if (consumer->zero_copy)
-		mt_consumer_eal_leave(consumer);
 	free_consumer(consumer);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The parts of libmirrortap-consumer: the socket (claim.c), EAL (eal.c), frames (receive.c),
- * waiting (wait.c). */
+/* The parts of libmirrortap-consumer: the socket (claim.c), the daemon's memory (memory.c), frames
+ * (receive.c), waiting (wait.c). */
 #pragma once
 
 #include <stdatomic.h>
@@ -10,6 +10,10 @@
 
 #include "consumer/mirrortap_consumer.h"
 #include "output/ring_area.h"
+
+enum {
+	MT_CONSUMER_MAX_DESCRIPTORS = 2 * MT_RING_MAX_QUEUES, /* in one message */
+};
 
 struct mirrortap_queue {
 	struct mirrortap_consumer *consumer;
@@ -35,18 +39,19 @@ struct mirrortap_queue {
 	uint64_t processed;
 	uint64_t held;
 	uint64_t polls;
-	/* It reads the daemon's memory. Writer: the thread; reader: EAL's. */
-	_Atomic bool busy;
 };
 
 struct mirrortap_consumer {
-	int fd; /* to the daemon: as long as it is open the queues are ours */
-	pid_t daemon;
-	bool zero_copy;
+	int fd;       /* to the daemon: as long as it is open the queues are ours */
 	bool closing; /* the daemon was seen to end */
 	unsigned queues_count;
 	struct mirrortap_queue *queues[MT_RING_MAX_QUEUES];
-	_Atomic bool gone; /* the daemon frees its memory. Writer: EAL's thread */
+	/* zero-copy: the daemon's addresses, and what to add to one for ours. */
+	uint64_t from;
+	uint64_t to;
+	uint64_t delta;
+	void *reserved;
+	size_t reserved_bytes;
 };
 
 /* claim.c */
@@ -54,12 +59,15 @@ int mt_consumer_claim(struct mirrortap_consumer *consumer, const struct mirrorta
 	struct mt_ring_welcome *welcome, char *error, size_t error_size);
 int mt_consumer_start(struct mirrortap_consumer *consumer, char *error, size_t error_size);
 
-/* eal.c: becomes a DPDK secondary process of the daemon, once in a process, and is told when the
- * daemon's memory goes. */
-int mt_consumer_eal_start(struct mirrortap_consumer *consumer,
-	const struct mirrortap_options *options, const struct mt_ring_welcome *welcome, char *error,
+/* Asks for the parts of the daemon's memory from `first` on. */
+int mt_consumer_ask_memory(struct mirrortap_consumer *consumer, uint32_t first,
+	struct mt_ring_memory *memory, int *descriptors, unsigned *count, char *error,
 	size_t error_size);
-void mt_consumer_eal_leave(struct mirrortap_consumer *consumer);
+
+/* memory.c */
+int mt_consumer_map_memory(struct mirrortap_consumer *consumer,
+	const struct mt_ring_welcome *welcome, char *error, size_t error_size);
+void mt_consumer_unmap_memory(struct mirrortap_consumer *consumer);
 
 /* receive.c: has the daemon ended? Asks the kernel. */
 bool mt_consumer_daemon_gone(struct mirrortap_consumer *consumer);

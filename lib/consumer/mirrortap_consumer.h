@@ -26,7 +26,6 @@ extern "C" {
 
 struct mirrortap_consumer; /* a program's attachment to one output */
 struct mirrortap_queue;    /* one queue of it */
-struct rte_mbuf;
 
 enum {
 	MIRRORTAP_ALL_QUEUES = -1,
@@ -40,11 +39,6 @@ struct mirrortap_options {
 	const char *folder;      /* of the daemon's sockets; NULL: "/run/mirrortap" */
 	const char *program;     /* a name for others to see; NULL: the program's */
 	int queue;               /* its number, or MIRRORTAP_ALL_QUEUES or MIRRORTAP_ANY_QUEUE */
-	/* Zero-copy outputs are read as a DPDK secondary process, whose EAL is started by the first
-	 * mirrortap_attach(). Further arguments for it, ended by NULL; NULL: none. */
-	const char *const *eal_arguments;
-	int eal_started; /* not 0: the program has started EAL, as a secondary of the daemon */
-	int verbose;     /* not 0: show DPDK's own messages */
 };
 
 enum {
@@ -64,8 +58,8 @@ struct mirrortap_frame {
 	uint8_t source[16]; /* outer source address: IPv6, or IPv4 as ::ffff:a.b.c.d */
 	uint32_t flow_hash; /* the same for both directions of a conversation */
 	uint16_t queue;
-	uint16_t flags;              /* MIRRORTAP_* */
-	const struct rte_mbuf *mbuf; /* for programs that use DPDK; NULL if it is a copy */
+	uint16_t flags;       /* MIRRORTAP_* */
+	const void *internal; /* Mirrortap's own */
 };
 
 /* Claims queues of an output. On failure one line that says why and what would help is in `error`,

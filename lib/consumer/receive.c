@@ -42,14 +42,36 @@ static void describe(struct mirrortap_frame *frame, const struct mt_frame_info *
 	frame->flags = flags;
 }
 
-static inline void fill_mbuf(
-	struct mirrortap_queue *queue, struct mirrortap_frame *frame, struct rte_mbuf *mbuf)
+/* Not where the daemon's memory is: a driver that keeps frames elsewhere, or a broken daemon. */
+static void fill_nothing(struct mirrortap_frame *frame)
 {
-	frame->data = rte_pktmbuf_mtod(mbuf, const uint8_t *);
-	frame->mbuf = mbuf;
-	frame->flow_hash = mbuf->hash.rss;
+	frame->data = (const uint8_t *)"";
+	frame->internal = NULL;
+	frame->contiguous = 0;
+	frame->length = 0;
+	frame->flags |= MIRRORTAP_TRUNCATED;
+}
+
+static inline void fill_mbuf(
+	struct mirrortap_queue *queue, struct mirrortap_frame *frame, uint64_t handle)
+{
+	const struct mirrortap_consumer *consumer = queue->consumer;
+	const struct rte_mbuf *mbuf = (const void *)(uintptr_t)(handle + consumer->delta);
+	uint64_t data;
+
 	frame->queue = queue->number;
-	describe(frame, mt_frame_info(mbuf), mbuf->pkt_len, mbuf->data_len, queue->snap);
+	if (unlikely(handle < consumer->from || handle > consumer->to - sizeof(*mbuf))) {
+		memset(frame, 0, sizeof(*frame));
+		fill_nothing(frame);
+		return;
+	}
+	data = (uint64_t)(uintptr_t)mbuf->buf_addr + mbuf->data_off;
+	frame->data = (const uint8_t *)(uintptr_t)(data + consumer->delta);
+	frame->internal = mbuf;
+	frame->flow_hash = mbuf->hash.rss;
+	describe(frame, mt_frame_info_of(mbuf), mbuf->pkt_len, mbuf->data_len, queue->snap);
+	if (unlikely(data < consumer->from || data > consumer->to - frame->contiguous))
+		fill_nothing(frame);
 }
 
 static inline void fill_record(
@@ -62,10 +84,16 @@ static inline void fill_record(
 	record = (const void *)(queue->records + number * queue->record_bytes);
 	length = RTE_MIN(record->length, queue->record_bytes - (uint32_t)sizeof(*record));
 	frame->data = (const uint8_t *)(record + 1);
-	frame->mbuf = NULL;
+	frame->internal = NULL;
 	frame->flow_hash = record->flow_hash;
 	frame->queue = queue->number;
 	describe(frame, &record->info, length, length, UINT32_MAX);
+}
+
+static inline void prefetch(uint64_t mbuf)
+{
+	rte_prefetch0((void *)(uintptr_t)mbuf);
+	rte_prefetch0((char *)(uintptr_t)mbuf + RTE_CACHE_LINE_SIZE);
 }
 
 static void fill(struct mirrortap_queue *queue, struct mirrortap_frame *frames,
@@ -75,17 +103,12 @@ static void fill(struct mirrortap_queue *queue, struct mirrortap_frame *frames,
 		fill_record(queue, &frames[i], handles[i]);
 	if (queue->copy)
 		return;
-	for (unsigned i = 0; i < PREFETCH && i < count; i++) {
-		rte_prefetch0((void *)(uintptr_t)handles[i]);
-		rte_prefetch0((char *)(uintptr_t)handles[i] + RTE_CACHE_LINE_SIZE);
-	}
+	for (unsigned i = 0; i < PREFETCH && i < count; i++)
+		prefetch(handles[i] + queue->consumer->delta);
 	for (unsigned i = 0; i < count; i++) {
-		if (i + PREFETCH < count) {
-			rte_prefetch0((void *)(uintptr_t)handles[i + PREFETCH]);
-			rte_prefetch0(
-				(char *)(uintptr_t)handles[i + PREFETCH] + RTE_CACHE_LINE_SIZE);
-		}
-		fill_mbuf(queue, &frames[i], (void *)(uintptr_t)handles[i]);
+		if (i + PREFETCH < count)
+			prefetch(handles[i + PREFETCH] + queue->consumer->delta);
+		fill_mbuf(queue, &frames[i], handles[i]);
 	}
 }
 
@@ -109,19 +132,6 @@ static int nothing(struct mirrortap_queue *queue)
 		|| (queue->polls % LOOK_POLLS == 0 && mt_consumer_daemon_gone(consumer)))
 		return -ESHUTDOWN;
 	return 0;
-}
-
-/* Holds the daemon's memory: until frames are released, it is not unmapped here. */
-static bool enter(struct mirrortap_queue *queue)
-{
-	if (queue->copy)
-		return true;
-	if (!atomic_load_explicit(&queue->busy, memory_order_relaxed))
-		atomic_store(&queue->busy, true); /* before `gone` is read: see eal.c */
-	if (!atomic_load(&queue->consumer->gone))
-		return true;
-	atomic_store(&queue->busy, queue->held > 0);
-	return false;
 }
 
 /* Takes slots [taken, taken + count) if they are still there. */
@@ -186,8 +196,6 @@ int mirrortap_receive(struct mirrortap_queue *queue, struct mirrortap_frame *fra
 	if (atomic_load_explicit(&queue->area->head, memory_order_relaxed) == queue->taken
 		&& !queue->drop_old)
 		return nothing(queue);
-	if (!enter(queue))
-		return -ESHUTDOWN;
 	while (sum < max) {
 		unsigned wanted = RTE_MIN(max - sum, (unsigned)BURST);
 		unsigned count = take_handles(queue, handles, wanted);
@@ -198,8 +206,6 @@ int mirrortap_receive(struct mirrortap_queue *queue, struct mirrortap_frame *fra
 			break;
 	}
 	queue->held += sum;
-	if (queue->held == 0)
-		atomic_store_explicit(&queue->busy, false, memory_order_release);
 	return sum > 0 ? (int)sum : nothing(queue);
 }
 
@@ -212,18 +218,51 @@ void mirrortap_release(struct mirrortap_queue *queue, unsigned count)
 	queue->processed += released;
 	atomic_store_explicit(&queue->area->processed, queue->processed, memory_order_relaxed);
 	atomic_store_explicit(&queue->area->released, queue->released, memory_order_release);
-	if (queue->held == 0)
-		atomic_store_explicit(&queue->busy, false, memory_order_release);
+}
+
+/* In an mbuf are the daemon's addresses; the frame's own data says how far they are from ours. */
+static const struct rte_mbuf *next_part(
+	const struct mirrortap_frame *frame, const struct rte_mbuf *part)
+{
+	const struct rte_mbuf *first = frame->internal;
+	uint64_t delta = (uint64_t)(uintptr_t)frame->data
+		- ((uint64_t)(uintptr_t)first->buf_addr + first->data_off);
+
+	return part->next == NULL ? NULL : (const void *)((uintptr_t)part->next + (uintptr_t)delta);
+}
+
+static const uint8_t *bytes_of(const struct mirrortap_frame *frame, const struct rte_mbuf *part)
+{
+	const struct rte_mbuf *first = frame->internal;
+
+	return frame->data + ((intptr_t)part->buf_addr + part->data_off)
+		- ((intptr_t)first->buf_addr + first->data_off);
 }
 
 const void *mirrortap_frame_read(
 	const struct mirrortap_frame *frame, uint32_t offset, uint32_t length, void *buffer)
 {
+	const struct rte_mbuf *part = frame->internal;
+	uint8_t *to = buffer;
+
 	if (offset > frame->length || length > frame->length - offset)
 		return NULL;
 	if (offset + length <= frame->contiguous)
 		return frame->data + offset;
-	return frame->mbuf == NULL ? NULL : rte_pktmbuf_read(frame->mbuf, offset, length, buffer);
+	for (; part != NULL && length > 0; part = next_part(frame, part)) {
+		uint32_t bytes;
+
+		if (offset >= part->data_len) {
+			offset -= part->data_len;
+			continue;
+		}
+		bytes = RTE_MIN(length, part->data_len - offset);
+		memcpy(to, bytes_of(frame, part) + offset, bytes);
+		to += bytes;
+		length -= bytes;
+		offset = 0;
+	}
+	return length == 0 ? buffer : NULL;
 }
 
 unsigned mirrortap_queue_number(const struct mirrortap_queue *queue)

@@ -61,6 +61,8 @@ static int make_area(struct mt_ring_queue *q, const struct mt_ring_area *layout,
 	if (memory == MAP_FAILED)
 		return -errno;
 	memcpy(memory, layout, sizeof(*layout));
+	memcpy(q->header, layout, sizeof(q->header));
+	q->mapped_bytes = layout->total_bytes;
 	q->area = memory;
 	q->slots = RTE_PTR_ADD(memory, layout->slots_offset);
 	q->records = RTE_PTR_ADD(memory, layout->records_offset);
@@ -106,7 +108,7 @@ static int open_queue(
 static void close_queue(struct mt_ring_queue *q)
 {
 	if (q->area != NULL)
-		munmap(q->area, q->area->total_bytes);
+		munmap(q->area, q->mapped_bytes);
 	if (q->memory_fd >= 0)
 		close(q->memory_fd);
 	free(q->waiting);
@@ -149,8 +151,7 @@ static int ring_open(struct mt_output *output, const struct mt_output_settings *
 				"outputs[].snap",
 				settings->length, q, strerror(-rc));
 	}
-	/* Frames that are copied need nothing of EAL's memory. */
-	if (rc == 0 && (settings->copy || settings->shared))
+	if (rc == 0)
 		rc = mt_ring_claims_start(output, settings);
 	if (rc < 0)
 		ring_close(output);
@@ -238,6 +239,7 @@ static void take_all_back(struct mt_ring_queue *q, struct mt_output_counts *coun
 	}
 	atomic_store_explicit(&q->area->taken, q->taken, memory_order_relaxed);
 	atomic_store_explicit(&q->area->released, q->borrowed_tail, memory_order_relaxed);
+	atomic_store_explicit(&q->area->head, q->head, memory_order_relaxed);
 	if (q->borrowed_head != q->borrowed_tail || (!q->keep && q->head != q->taken))
 		return;
 	q->taking_back = false;
@@ -245,20 +247,23 @@ static void take_all_back(struct mt_ring_queue *q, struct mt_output_counts *coun
 	q->serving = 0;
 }
 
-/* The claims thread has named another consumer, or none. */
+/* The claims thread says that a consumer came or went; it may have gone before this was seen. */
 static void change_consumer(struct mt_ring_queue *q, uint32_t claim)
 {
+	q->seen = claim;
 	if (q->serving != 0)
 		q->taking_back = true;
+	else if ((claim & 1) != 0)
+		q->serving = claim >> 1;
 	else
-		q->serving = claim;
+		atomic_store_explicit(&q->settled, claim >> 1, memory_order_release);
 }
 
 static inline void look_at_claim(struct mt_ring_queue *q)
 {
 	uint32_t claim = atomic_load_explicit(&q->claim, memory_order_acquire);
 
-	if (unlikely(claim != q->serving))
+	if (unlikely(claim != q->seen))
 		change_consumer(q, claim);
 }
 

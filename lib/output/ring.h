@@ -18,8 +18,9 @@
 struct mt_ring_queue {
 	/* Set at open, then read only. */
 	struct mt_ring_area *area;
-	uint64_t *slots;      /* in the area; written, never read */
-	uint8_t *records;     /* copy: in the area */
+	uint8_t header[MT_RING_HEADER_BYTES]; /* of the area, as it should be */
+	uint64_t *slots;                      /* in the area; written, never read */
+	uint8_t *records;                     /* copy: in the area */
 	void **waiting;       /* [length] what the slots hold: mbufs or numbers of records */
 	void **borrowed;      /* [length] what the consumer took and did not give back, in order */
 	uint32_t *free_stack; /* copy: [length] records that are free */
@@ -31,16 +32,19 @@ struct mt_ring_queue {
 	bool drop_old;
 	bool keep; /* fill the slots although there is no consumer */
 	int memory_fd;
+	size_t mapped_bytes;
 
-	/* Which consumer there is, counted from 1; 0: none. Writer: the claims thread, which sets
-	 * another one when `settled` says that all is back from the one before. Reader: worker. */
+	/* The last consumer, counted from 1, times two, and 1 if it is there. Writer: the claims
+	 * thread, which names the next one when `settled` says that all is back from the one
+	 * before. Reader: worker. */
 	_Atomic uint32_t claim __rte_cache_aligned;
 	/* The last consumer from which all was taken back. Writer: worker. Reader: claims. */
 	_Atomic uint32_t settled;
 
 	/* The worker's own. Counts grow for ever; an index is a count and `mask`. */
-	uint32_t serving __rte_cache_aligned; /* consumer; 0: none */
-	bool taking_back;                     /* the consumer `serving` has gone */
+	uint32_t seen __rte_cache_aligned; /* of `claim` */
+	uint32_t serving;                  /* consumer; 0: none */
+	bool taking_back;                  /* the consumer `serving` has gone */
 	uint32_t free_count;
 	uint64_t head;
 	uint64_t taken; /* waiting: head - taken */

@@ -29,7 +29,7 @@ enum {
 };
 
 enum mt_ring_mode {
-	MT_RING_ZERO_COPY, /* a slot holds the address of an mbuf in EAL's shared memory */
+	MT_RING_ZERO_COPY, /* a slot holds the daemon's address of an mbuf */
 	MT_RING_COPY,      /* a slot holds the number of a record in this memory */
 };
 
@@ -74,6 +74,10 @@ static_assert(offsetof(struct mt_ring_area, head) == 2 * MT_RING_LINE
 		&& sizeof(struct mt_ring_area) == 6 * MT_RING_LINE,
 	"each side writes to its own cache lines");
 
+enum {
+	MT_RING_HEADER_BYTES = offsetof(struct mt_ring_area, head),
+};
+
 /* copy: what stands before a frame's bytes. */
 struct mt_ring_record {
 	struct mt_frame_info info;
@@ -88,6 +92,9 @@ static_assert(sizeof(struct mt_ring_record) == MT_RING_LINE, "the bytes begin on
 enum mt_ring_request {
 	MT_RING_CLAIM = 1, /* answered with a welcome, and the descriptors of each queue */
 	MT_RING_START = 2, /* frames may come; answered with a welcome when they do */
+	/* zero-copy: the parts of the mbufs' memory from number `queue` on; answered with struct
+	 * mt_ring_memory and a descriptor for each, which allows no more than reading. */
+	MT_RING_MEMORY = 3,
 };
 
 enum {
@@ -113,14 +120,43 @@ struct mt_ring_welcome {
 	uint64_t queues;  /* bit mask of those claimed: a memfd and an eventfd for each follow */
 	uint32_t queues_count; /* of the output */
 	uint32_t mode;         /* enum mt_ring_mode */
-	/* To attach to EAL's memory, for zero-copy. */
-	char file_prefix[64];
-	char runtime_folder[128];
+	char version[32];      /* of the daemon */
 	char dpdk_version[32];
-	char version[32];
-	uint8_t lcores[32]; /* bit mask of the daemon's lcore ids */
-	uint8_t cpus[128];  /* and CPUs */
+	/* zero-copy: where the mbufs' memory lies in the daemon, in how many parts, and where in an
+	 * mbuf things are: see mt_ring_mbuf_layout(). */
+	uint64_t memory_from;
+	uint64_t memory_to;
+	uint32_t memory_parts;
+	uint16_t mbuf_layout[8];
 };
+
+enum {
+	MT_RING_PARTS = 100, /* in one message */
+};
+
+struct mt_ring_memory {
+	uint64_t magic;
+	uint32_t abi;
+	uint32_t count;
+	struct mt_ring_part {
+		uint64_t address; /* in the daemon */
+		uint64_t length;
+		uint64_t offset; /* in the file */
+	} parts[MT_RING_PARTS];
+};
+
+/* Programs may be built with other versions of DPDK than the daemon, as long as these are equal. */
+static inline void mt_ring_mbuf_layout(uint16_t layout[8])
+{
+	layout[0] = sizeof(struct rte_mbuf);
+	layout[1] = offsetof(struct rte_mbuf, buf_addr);
+	layout[2] = offsetof(struct rte_mbuf, data_off);
+	layout[3] = offsetof(struct rte_mbuf, pkt_len);
+	layout[4] = offsetof(struct rte_mbuf, data_len);
+	layout[5] = offsetof(struct rte_mbuf, next);
+	layout[6] = offsetof(struct rte_mbuf, hash);
+	layout[7] = MT_FRAME_INFO_OFFSET;
+}
 
 /* Where the socket of an output is: FOLDER/PREFIX.OUTPUT.ring. Returns as snprintf. */
 static inline int mt_ring_socket_path(

@@ -18,9 +18,12 @@
 
 #include <rte_eal.h>
 #include <rte_lcore.h>
+#include <rte_memory.h>
+#include <rte_mempool.h>
 #include <rte_version.h>
 
 #include "output/ring.h"
+#include "version.h"
 
 enum {
 	MAX_SPARE = 8, /* connections besides one for each queue */
@@ -84,32 +87,92 @@ static struct mt_ring_queue *queue_of(const struct mt_ring_claims *claims, unsig
 
 /* --- answers --- */
 
-/* "/var/run/dpdk/mirrortap" is split into where such folders are and the prefix. */
-static void name_eal(struct mt_ring_welcome *welcome)
-{
-	const char *folder = rte_eal_get_runtime_dir();
-	const char *slash = strrchr(folder, '/');
+/* --- the memory of mbufs --- */
 
-	snprintf(welcome->dpdk_version, sizeof(welcome->dpdk_version), "%s", rte_version());
-	if (slash == NULL)
+struct memory {
+	unsigned count;
+	uint64_t from, to;
+	struct part {
+		struct mt_ring_part place;
+		int fd; /* EAL's */
+	} * parts;
+	bool failed;
+};
+
+static void add_part(struct memory *memory, const struct rte_memseg *page)
+{
+	struct part *last = memory->count > 0 ? &memory->parts[memory->count - 1] : NULL;
+	int fd = rte_memseg_get_fd(page);
+	size_t offset = 0;
+	struct part *grown;
+
+	if (fd < 0 || rte_memseg_get_fd_offset(page, &offset) < 0) {
+		memory->failed = true;
 		return;
-	snprintf(welcome->file_prefix, sizeof(welcome->file_prefix), "%s", slash + 1);
-	snprintf(welcome->runtime_folder, sizeof(welcome->runtime_folder), "%.*s",
-		(int)(slash - folder), folder);
+	}
+	if (last != NULL && last->fd == fd && last->place.offset + last->place.length == offset
+		&& last->place.address + last->place.length == page->addr_64) {
+		last->place.length += page->len;
+		return;
+	}
+	grown = realloc(memory->parts, (memory->count + 1) * sizeof(*grown));
+	if (grown == NULL) {
+		memory->failed = true;
+		return;
+	}
+	memory->parts = grown;
+	grown[memory->count++] =
+		(struct part){.place = {page->addr_64, page->len, offset}, .fd = fd};
 }
 
-static void name_cpus(struct mt_ring_welcome *welcome)
+/* Pages that two chunks share are there once: chunks come in the order of their addresses, or in
+ * the opposite one. */
+static bool is_known(const struct memory *memory, uint64_t address)
 {
-	unsigned lcore;
+	for (unsigned p = memory->count; p > 0; p--)
+		if (address - memory->parts[p - 1].place.address
+			< memory->parts[p - 1].place.length)
+			return true;
+	return false;
+}
 
-	RTE_LCORE_FOREACH(lcore)
-	{
-		rte_cpuset_t cpus = rte_lcore_cpuset(lcore);
+static void add_chunk(
+	struct rte_mempool *pool, void *opaque, struct rte_mempool_memhdr *chunk, unsigned index)
+{
+	struct memory *memory = opaque;
+	uint64_t end = (uintptr_t)chunk->addr + chunk->len;
 
-		if (lcore < sizeof(welcome->lcores) * 8)
-			welcome->lcores[lcore / 8] |= (uint8_t)(1 << lcore % 8);
-		for (unsigned c = 0; c < sizeof(welcome->cpus) * 8 && c < CPU_SETSIZE; c++)
-			welcome->cpus[c / 8] |= (uint8_t)((CPU_ISSET(c, &cpus) != 0) << c % 8);
+	(void)pool;
+	(void)index;
+	for (uint64_t at = (uintptr_t)chunk->addr; at < end && !memory->failed;) {
+		const struct rte_memseg *page = rte_mem_virt2memseg((void *)(uintptr_t)at, NULL);
+
+		if (page == NULL) {
+			memory->failed = true;
+			return;
+		}
+		if (!is_known(memory, page->addr_64))
+			add_part(memory, page);
+		at = page->addr_64 + page->len;
+	}
+}
+
+/* All pools of mbufs: what is in which is not for outputs to know. */
+static void add_pool(struct rte_mempool *pool, void *opaque)
+{
+	if (pool->private_data_size >= sizeof(struct rte_pktmbuf_pool_private))
+		rte_mempool_mem_iter(pool, add_chunk, opaque);
+}
+
+static void find_memory(struct memory *memory)
+{
+	*memory = (struct memory){.from = UINT64_MAX};
+	rte_mempool_walk(add_pool, memory);
+	for (unsigned p = 0; p < memory->count; p++) {
+		const struct mt_ring_part *place = &memory->parts[p].place;
+
+		memory->from = RTE_MIN(memory->from, place->address);
+		memory->to = RTE_MAX(memory->to, place->address + place->length);
 	}
 }
 
@@ -121,19 +184,20 @@ static void make_welcome(const struct mt_ring_claims *claims, struct mt_ring_wel
 		.queues_count = claims->output->queues,
 		.mode = queue_of(claims, 0)->copy ? MT_RING_COPY : MT_RING_ZERO_COPY,
 	};
-	name_eal(welcome);
-	name_cpus(welcome);
+	snprintf(welcome->dpdk_version, sizeof(welcome->dpdk_version), "%s", rte_version());
+	snprintf(welcome->version, sizeof(welcome->version), "%s", MT_VERSION);
+	mt_ring_mbuf_layout(welcome->mbuf_layout);
 }
 
 /* Never waits: a consumer that does not read its answers gets none. */
-static bool answer(const struct connection *connection, const struct mt_ring_welcome *welcome,
+static bool answer(const struct connection *connection, const void *bytes, size_t length,
 	const int *descriptors, unsigned count)
 {
 	union {
 		struct cmsghdr header;
 		char bytes[CMSG_SPACE(2 * MT_RING_MAX_QUEUES * sizeof(int))];
 	} control = {0};
-	struct iovec part = {(void *)(uintptr_t)welcome, sizeof(*welcome)};
+	struct iovec part = {(void *)(uintptr_t)bytes, length};
 	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
 
 	if (count > 0) {
@@ -144,7 +208,7 @@ static bool answer(const struct connection *connection, const struct mt_ring_wel
 		message.msg_control = &control;
 		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
 	}
-	return sendmsg(connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(*welcome);
+	return sendmsg(connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)length;
 }
 
 __attribute__((format(printf, 4, 5))) static void refuse(struct mt_ring_claims *claims,
@@ -159,7 +223,7 @@ __attribute__((format(printf, 4, 5))) static void refuse(struct mt_ring_claims *
 	vsnprintf(welcome.reason, sizeof(welcome.reason), format, arguments);
 	va_end(arguments);
 	atomic_fetch_add_explicit(&claims->refused, 1, memory_order_relaxed);
-	answer(connection, &welcome, NULL, 0);
+	answer(connection, &welcome, sizeof(welcome), NULL, 0);
 }
 
 /* --- queues are given and taken --- */
@@ -174,7 +238,8 @@ static void leave(struct mt_ring_claims *claims, int index)
 		if (seat->owner != index)
 			continue;
 		/* The worker takes back what the consumer held. */
-		atomic_store_explicit(&queue_of(claims, q)->claim, 0, memory_order_release);
+		atomic_store_explicit(
+			&queue_of(claims, q)->claim, seat->last_claim << 1, memory_order_release);
 		close(seat->wake_fd);
 		seat->wake_fd = -1;
 		seat->owner = NO_ONE;
@@ -242,6 +307,9 @@ static void claim(struct mt_ring_claims *claims, int index, const struct mt_ring
 
 		if ((chosen >> q & 1) == 0)
 			continue;
+		/* The one before may have left anything there. */
+		memcpy(queue_of(claims, q)->area, queue_of(claims, q)->header,
+			MT_RING_HEADER_BYTES);
 		seat->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		seat->owner = index;
 		seat->asleep = false;
@@ -252,8 +320,43 @@ static void claim(struct mt_ring_claims *claims, int index, const struct mt_ring
 	}
 	make_welcome(claims, &welcome);
 	welcome.queues = chosen;
-	if (!answer(connection, &welcome, descriptors, count))
+	if (welcome.mode == MT_RING_ZERO_COPY) {
+		struct memory memory;
+
+		find_memory(&memory);
+		welcome.memory_from = memory.from;
+		welcome.memory_to = memory.to;
+		welcome.memory_parts = memory.failed ? 0 : memory.count;
+		free(memory.parts);
+	}
+	if (!answer(connection, &welcome, sizeof(welcome), descriptors, count))
 		leave(claims, index); /* an eventfd could not be had, or it is gone already */
+}
+
+/* Opened anew, since EAL's own descriptors allow writing. */
+static void give_memory(const struct mt_ring_claims *claims, const struct connection *connection,
+	const struct mt_ring_hello *hello)
+{
+	struct mt_ring_memory answered = {.magic = MT_RING_MAGIC, .abi = MT_RING_ABI};
+	int descriptors[MT_RING_PARTS];
+	struct memory memory;
+
+	(void)claims;
+	find_memory(&memory);
+	for (uint32_t p = (uint32_t)hello->queue;
+		p < memory.count && answered.count < MT_RING_PARTS && !memory.failed; p++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", memory.parts[p].fd);
+		descriptors[answered.count] = open(path, O_RDONLY | O_CLOEXEC);
+		if (descriptors[answered.count] < 0)
+			break; /* fewer than were promised: the consumer says so */
+		answered.parts[answered.count++] = memory.parts[p].place;
+	}
+	answer(connection, &answered, sizeof(answered), descriptors, answered.count);
+	for (unsigned d = 0; d < answered.count; d++)
+		close(descriptors[d]);
+	free(memory.parts);
 }
 
 /* Its queues are the consumer's when the workers have all back from the one before. */
@@ -277,13 +380,14 @@ static bool try_start(struct mt_ring_claims *claims, int index)
 		atomic_store(&queue->area->processed, 0);
 		atomic_store(&queue->area->sleeping, 0);
 		seat->last_claim++;
-		atomic_store_explicit(&queue->claim, seat->last_claim, memory_order_release);
+		atomic_store_explicit(
+			&queue->claim, seat->last_claim << 1 | 1, memory_order_release);
 	}
 	connection->starting = false;
 	connection->started = true;
 	make_welcome(claims, &welcome);
 	welcome.queues = connection->queues;
-	if (!answer(connection, &welcome, NULL, 0))
+	if (!answer(connection, &welcome, sizeof(welcome), NULL, 0))
 		leave(claims, index);
 	return true;
 }
@@ -315,6 +419,9 @@ static void hear(struct mt_ring_claims *claims, int index)
 			hello.abi, MT_RING_ABI);
 	else if (hello.request == MT_RING_CLAIM && connection->queues == 0)
 		claim(claims, index, &hello);
+	else if (hello.request == MT_RING_MEMORY && connection->queues != 0
+		&& queue_of(claims, 0)->copy == false)
+		give_memory(claims, connection, &hello);
 	else if (hello.request == MT_RING_START && connection->queues != 0)
 		connection->starting = !connection->started;
 	else
@@ -509,7 +616,8 @@ static int listen_on(struct mt_ring_claims *claims, const struct mt_output_setti
 static struct mt_ring_claims *make_claims(struct mt_output *output)
 {
 	struct mt_ring_claims *claims = calloc(1, sizeof(*claims));
-	struct mt_ring_welcome names = {0};
+	const char *folder = rte_eal_get_runtime_dir();
+	const char *slash = strrchr(folder, '/');
 
 	if (claims == NULL)
 		return NULL;
@@ -521,9 +629,9 @@ static struct mt_ring_claims *make_claims(struct mt_output *output)
 		claims->connections[c].fd = NO_ONE;
 	for (unsigned q = 0; q < MT_RING_MAX_QUEUES; q++)
 		claims->seats[q] = (struct seat){.owner = NO_ONE, .wake_fd = -1};
-	name_eal(&names);
-	mt_ring_socket_path(claims->path, sizeof(claims->path), MT_RING_FOLDER, names.file_prefix,
-		output->name);
+	/* EAL's folder ends in the prefix. */
+	mt_ring_socket_path(claims->path, sizeof(claims->path), MT_RING_FOLDER,
+		slash != NULL ? slash + 1 : folder, output->name);
 	return claims;
 }
 
@@ -553,6 +661,12 @@ int mt_ring_claims_start(struct mt_output *output, const struct mt_output_settin
 	if (claims == NULL)
 		return -ENOMEM;
 	rc = listen_on(claims, settings);
+	/* EAL lets several such processes have one prefix. */
+	if (rc == -EADDRINUSE && !settings->shared) {
+		free_claims(claims);
+		output->error[0] = '\0';
+		return 0;
+	}
 	if (rc == 0)
 		rc = -rte_ctrl_thread_create(&claims->thread, "mt-ring", NULL, attend, claims);
 	if (rc < 0) {

@@ -34,8 +34,8 @@ struct mt_daemon {
 	struct mt_host_pump pump;
 	struct mt_snapshot snapshot;
 	struct mt_datapath datapath;
-	time_t started;    /* CLOCK_MONOTONIC, seconds */
-	_Atomic int state; /* enum mt_daemon_state; writers: control, and HTTP for a drain */
+	time_t started;        /* CLOCK_MONOTONIC, seconds */
+	_Atomic int state;     /* enum mt_daemon_state; writers: control, and HTTP for a drain */
 	const char *simd_name; /* how frames are decapsulated: "avx512", "plain", ... */
 	struct mt_watch watch;
 	/* Guards what control writes after the start: the outputs' error texts. Taken by control

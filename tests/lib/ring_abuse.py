@@ -31,8 +31,8 @@ def hello(abi=ABI, request=CLAIM, queue=-1, magic=MAGIC, name=b"abuse"):
 
 def connect(path):
     peer = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    peer.connect(path)  # waits while the daemon has a crowd to welcome
     peer.settimeout(10)
-    peer.connect(path)
     return peer
 
 

@@ -18,6 +18,12 @@ for program in c99 cplusplus; do
     [ ! -x "$LAB_BUILD/tests/consumer/$program" ] || "$LAB_BUILD/tests/consumer/$program" >/dev/null \
         || lab_die "$program"
 done
+# The example of the documents is a program, and a short one.
+awk '/^```c$/ { on = 1; next } /^```$/ { on = 0 } on' "$LAB_ROOT/docs/consumers.md" \
+    >"$LAB_TMP/example.c"
+check "$(wc -l <"$LAB_TMP/example.c")" -lt 40 "lines of the example"
+cc -std=c99 -Wall -Wextra -Werror -pedantic "$LAB_TMP/example.c" -o "$LAB_TMP/example" \
+    -I"$LAB_ROOT/lib/consumer" -L"$LAB_BUILD/lib/consumer" -lmirrortap-consumer
 getent group games >/dev/null || lab_die "no group to test with"
 
 "$FRAMES" conversations "$LAB_TMP/mirrored.pcap" --count 500 --each 6
@@ -154,6 +160,13 @@ for ((i = 0; i < 100; i++)); do # a process each
     consume -o copied -c 1 >/dev/null
 done
 all_back copied
+
+# --- the samples ---
+"$LAB_BUILD/mirrorflows" -p $PREFIX -o victim -i 1 -r 1 -n 3 >"$LAB_TMP/flows.txt"
+check "$(wc -l <"$LAB_TMP/flows.txt")" -eq 6 "lines of mirrorflows: two of heading, three, an empty one"
+grep -Eq ' 4321  (tcp|udp) [0-9a-f.:]+ [0-9]+ - ' "$LAB_TMP/flows.txt" || lab_die "$(cat "$LAB_TMP/flows.txt")"
+timeout 30 "$LAB_BUILD/mirrordump" --socket "$LAB_TMP/d.sock" -o victim -c 100 >"$LAB_TMP/dump.txt"
+check "$(wc -l <"$LAB_TMP/dump.txt")" -eq 100 "lines of mirrordump"
 
 # --- one queue each; a taken one is refused in words; any other is had ---
 spawn first -o victim -q 0

@@ -61,7 +61,7 @@ static const char usage[] =
 	"      --stats SECONDS  print counts to standard error so often\n"
 	"      --socket PATH    the daemon's control socket; default " MT_DEFAULT_SOCKET "\n"
 	"      --file-prefix P  DPDK's file prefix of the daemon; default: as it says itself\n"
-	"  -v, --verbose        show DPDK's messages\n"
+	"  -v, --verbose        say which queues are read\n"
 	"  -h, --help           this text\n"
 	"  -V, --version        the version\n"
 	"A line: time, queue, VNI, source, length here/original, direction, flags, frame.\n"
@@ -311,6 +311,9 @@ static bool dump(struct run *run, const struct dump_daemon *daemon)
 		complain("%s", error);
 		return false;
 	}
+	for (unsigned q = 0; options->verbose && q < mirrortap_queues(run->consumer); q++)
+		fprintf(stderr, "mirrordump: reading queue %u of %s\n",
+			mirrortap_queue_number(mirrortap_queue(run->consumer, q)), options->output);
 	read_frames(run);
 	fine = tell_end(run);
 	mirrortap_detach(run->consumer);

@@ -35,8 +35,7 @@ static int explain_connect(const char *path, int reason, char *error, size_t err
 	else if (reason == ENOENT)
 		snprintf(error, error_size,
 			"%s is not there: mirrortapd is not running, has no ring output of this "
-			"name, shares no memory (--no-huge, --in-memory), or has another file "
-			"prefix",
+			"name, or has another file prefix",
 			path);
 	else if (reason == ECONNREFUSED)
 		snprintf(

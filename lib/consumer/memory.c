@@ -114,8 +114,8 @@ int mt_consumer_map_memory(struct mirrortap_consumer *consumer,
 		return rc;
 	if (welcome->memory_parts == 0 || welcome->memory_from >= welcome->memory_to) {
 		snprintf(error, error_size,
-			"the daemon's memory can't be shared: start it without --no-huge and "
-			"--in-memory in dataplane.eal, or have the output copied (mode: copy)");
+			"the daemon's memory can't be shared: remove --legacy-mem or --no-huge "
+			"from dataplane.eal, or have the output copied (mode: copy)");
 		return -ENOTSUP;
 	}
 	consumer->from = welcome->memory_from;

@@ -100,14 +100,14 @@ json_t *mt_api_status(struct mt_daemon *daemon)
 	for (unsigned w = 0; w < daemon->datapath.workers_count; w++)
 		json_array_append_new(workers, worker_status(daemon, w));
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	document = json_pack("{s:s, s:i, s:s, s:b, s:O, s:o, s:s, s:s, s:b, s:i, s:i, s:o}",
-		"version", MT_VERSION, "pid", (int)getpid(), "state",
+	document = json_pack("{s:s, s:i, s:s, s:b, s:O, s:o, s:s, s:s, s:i, s:i, s:o}", "version",
+		MT_VERSION, "pid", (int)getpid(), "state",
 		mt_daemon_is_draining(daemon) ? "draining" : "running", "healthy", healthy,
 		"warnings", json_object_get(health, "reasons"), "uptime_seconds",
 		count((uint64_t)(now.tv_sec - daemon->started)), "config", daemon->config->path,
-		"file_prefix", daemon->eal.file_prefix, "consumers", daemon->eal.consumers,
-		"control_lcore", (int)daemon->plan->control_lcore, "control_cpu",
-		daemon->plan->control_cpu, "workers", workers);
+		"file_prefix", daemon->eal.file_prefix, "control_lcore",
+		(int)daemon->plan->control_lcore, "control_cpu", daemon->plan->control_cpu,
+		"workers", workers);
 	json_decref(health);
 	return document;
 }

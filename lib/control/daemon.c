@@ -100,7 +100,7 @@ static int start_outputs(struct mt_daemon *daemon, char *error, size_t error_siz
 			.tx_queues = config->tx_queues,
 			.mtu = config->mtu,
 			.length = config->length,
-			.shared = daemon->eal.consumers,
+			.own_prefix = daemon->eal.own_prefix,
 			.copy = config->mode == MT_CONFIG_COPY,
 			.drop_old = config->drop_old,
 			.keep = config->keep,

@@ -71,7 +71,7 @@ struct mt_output_settings {
 	uint16_t queues;
 	const uint16_t *queue_worker; /* [queues]: which worker owns the queue */
 	const int *queue_node;        /* [queues]: NUMA node of that worker */
-	bool shared;                  /* ring: no other daemon has this one's file prefix */
+	bool own_prefix;              /* ring: the file prefix is this daemon's alone */
 	/* ring */
 	bool copy;         /* consumers get copies, not the mbufs */
 	bool drop_old;     /* when full */

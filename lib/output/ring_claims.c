@@ -662,7 +662,7 @@ int mt_ring_claims_start(struct mt_output *output, const struct mt_output_settin
 		return -ENOMEM;
 	rc = listen_on(claims, settings);
 	/* EAL lets several such processes have one prefix. */
-	if (rc == -EADDRINUSE && !settings->shared) {
+	if (rc == -EADDRINUSE && !settings->own_prefix) {
 		free_claims(claims);
 		output->error[0] = '\0';
 		return 0;

@@ -54,7 +54,7 @@ static struct mt_output *open_ring(const struct mt_output_settings *differences)
 	settings.length = LENGTH;
 	settings.queues = 1;
 	settings.queue_node = node;
-	settings.shared = true;
+	settings.own_prefix = true;
 	output = mt_output_create(&mt_output_ring, &settings, error, sizeof(error));
 	assert_string_equal(error, "");
 	return output;

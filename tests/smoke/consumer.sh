@@ -251,3 +251,40 @@ wait_for 'tail -n 1 "$LAB_TMP/last.log" | jq -e .daemon_ended' 10 "its consumer 
 killed "$LAB_PID"
 [ ! -e "$SOCKETS/$PREFIX.victim.ring" ] || lab_die "the socket is left"
 jq -c '{received, accepted, outputs: (.outputs | map_values(.delivered))}' "$LAB_TMP/d.ledger"
+
+# --- the same at full speed, with every core busy: frames that were received in one loop for ever ---
+cat >"$LAB_TMP/d.yaml" <<YAML
+dataplane: {lcores: "0@0,1@1", queues: 2, eal: $(lab_eal $PREFIX)}
+ports:
+  - {name: mirror, device: "net_pcap0,rx_pcap=$LAB_TMP/mirrored.pcap,infinite_rx=1"}
+outputs:
+  - {name: victim, type: ring, length: 1024}
+  - {name: fresh, type: ring, length: 1024, when_full: drop_old}
+  - {name: copied, type: ring, length: 256, mode: copy, when_full: drop_old}
+  - {name: other, type: port, device: "net_null0,copy=1"}
+http: {control_socket: $LAB_TMP/d.sock}
+YAML
+lab_daemon_start d "$LAB_TMP/d.yaml"
+DAEMON=$LAB_PID
+base=$(in_use)
+for output in victim fresh copied; do
+    for ((i = 0; i < 5; i++)); do
+        status=0
+        consume -o $output -w busy -k -H $((i * 60)) >"$LAB_TMP/killed.log" 2>&1 || status=$?
+        check "$status" -eq 137 "killed at full speed"
+    done
+    all_back $output
+    spawn "halted-$output" -o $output -w busy
+    kill -STOP "$LAB_PID"
+    before=$(drops $output full)
+    wait_for '[ "$(drops $output full)" -gt "$before" ]' 10 "its ring is full"
+    kill -CONT "$LAB_PID"
+    lab_stop "$LAB_PID"
+    check "$(tail -n 1 "$LAB_TMP/halted-$output.log" | jq .backwards)" -eq 0 "frames out of order"
+    consume -o $output -a 100
+    all_back $output
+    others_are_well "$output at full speed"
+    check "$(in_use)" -le $((base + 512)) "buffers in use after $output"
+done
+lab_daemon_stop d
+jq -c '{received, outputs: (.outputs | map_values(.delivered))}' "$LAB_TMP/d.ledger"

@@ -100,3 +100,19 @@ void mt_ring_claims_stop(struct mt_output *output);
 
 void mt_ring_claims_status(struct mt_output *output, uint16_t queue, struct mt_ring_status *status);
 uint64_t mt_ring_claims_refused(const struct mt_ring_claims *claims);
+
+/* --- ring_pages.c: the memory of mbufs --- */
+
+struct mt_ring_pages {
+	unsigned count;
+	uint64_t from, to; /* addresses of all */
+	struct mt_ring_page_part {
+		struct mt_ring_part place;
+		int fd; /* EAL's; allows writing */
+	} * parts;
+	bool failed; /* some page has no descriptor, or there is no memory for the list */
+};
+
+/* Finds the pages of all pools of mbufs, neighbours in one file taken together. `parts` is the
+ * caller's to free. Not for workers. */
+void mt_ring_pages_find(struct mt_ring_pages *pages);

@@ -18,8 +18,6 @@
 
 #include <rte_eal.h>
 #include <rte_lcore.h>
-#include <rte_memory.h>
-#include <rte_mempool.h>
 #include <rte_version.h>
 
 #include "output/ring.h"
@@ -86,95 +84,6 @@ static struct mt_ring_queue *queue_of(const struct mt_ring_claims *claims, unsig
 }
 
 /* --- answers --- */
-
-/* --- the memory of mbufs --- */
-
-struct memory {
-	unsigned count;
-	uint64_t from, to;
-	struct part {
-		struct mt_ring_part place;
-		int fd; /* EAL's */
-	} * parts;
-	bool failed;
-};
-
-static void add_part(struct memory *memory, const struct rte_memseg *page)
-{
-	struct part *last = memory->count > 0 ? &memory->parts[memory->count - 1] : NULL;
-	int fd = rte_memseg_get_fd(page);
-	size_t offset = 0;
-	struct part *grown;
-
-	if (fd < 0 || rte_memseg_get_fd_offset(page, &offset) < 0) {
-		memory->failed = true;
-		return;
-	}
-	if (last != NULL && last->fd == fd && last->place.offset + last->place.length == offset
-		&& last->place.address + last->place.length == page->addr_64) {
-		last->place.length += page->len;
-		return;
-	}
-	grown = realloc(memory->parts, (memory->count + 1) * sizeof(*grown));
-	if (grown == NULL) {
-		memory->failed = true;
-		return;
-	}
-	memory->parts = grown;
-	grown[memory->count++] =
-		(struct part){.place = {page->addr_64, page->len, offset}, .fd = fd};
-}
-
-/* Pages that two chunks share are there once: chunks come in the order of their addresses, or in
- * the opposite one. */
-static bool is_known(const struct memory *memory, uint64_t address)
-{
-	for (unsigned p = memory->count; p > 0; p--)
-		if (address - memory->parts[p - 1].place.address
-			< memory->parts[p - 1].place.length)
-			return true;
-	return false;
-}
-
-static void add_chunk(
-	struct rte_mempool *pool, void *opaque, struct rte_mempool_memhdr *chunk, unsigned index)
-{
-	struct memory *memory = opaque;
-	uint64_t end = (uintptr_t)chunk->addr + chunk->len;
-
-	(void)pool;
-	(void)index;
-	for (uint64_t at = (uintptr_t)chunk->addr; at < end && !memory->failed;) {
-		const struct rte_memseg *page = rte_mem_virt2memseg((void *)(uintptr_t)at, NULL);
-
-		if (page == NULL) {
-			memory->failed = true;
-			return;
-		}
-		if (!is_known(memory, page->addr_64))
-			add_part(memory, page);
-		at = page->addr_64 + page->len;
-	}
-}
-
-/* All pools of mbufs: what is in which is not for outputs to know. */
-static void add_pool(struct rte_mempool *pool, void *opaque)
-{
-	if (pool->private_data_size >= sizeof(struct rte_pktmbuf_pool_private))
-		rte_mempool_mem_iter(pool, add_chunk, opaque);
-}
-
-static void find_memory(struct memory *memory)
-{
-	*memory = (struct memory){.from = UINT64_MAX};
-	rte_mempool_walk(add_pool, memory);
-	for (unsigned p = 0; p < memory->count; p++) {
-		const struct mt_ring_part *place = &memory->parts[p].place;
-
-		memory->from = RTE_MIN(memory->from, place->address);
-		memory->to = RTE_MAX(memory->to, place->address + place->length);
-	}
-}
 
 static void make_welcome(const struct mt_ring_claims *claims, struct mt_ring_welcome *welcome)
 {
@@ -321,9 +230,9 @@ static void claim(struct mt_ring_claims *claims, int index, const struct mt_ring
 	make_welcome(claims, &welcome);
 	welcome.queues = chosen;
 	if (welcome.mode == MT_RING_ZERO_COPY) {
-		struct memory memory;
+		struct mt_ring_pages memory;
 
-		find_memory(&memory);
+		mt_ring_pages_find(&memory);
 		welcome.memory_from = memory.from;
 		welcome.memory_to = memory.to;
 		welcome.memory_parts = memory.failed ? 0 : memory.count;
@@ -339,10 +248,10 @@ static void give_memory(const struct mt_ring_claims *claims, const struct connec
 {
 	struct mt_ring_memory answered = {.magic = MT_RING_MAGIC, .abi = MT_RING_ABI};
 	int descriptors[MT_RING_PARTS];
-	struct memory memory;
+	struct mt_ring_pages memory;
 
 	(void)claims;
-	find_memory(&memory);
+	mt_ring_pages_find(&memory);
 	for (uint32_t p = (uint32_t)hello->queue;
 		p < memory.count && answered.count < MT_RING_PARTS && !memory.failed; p++) {
 		char path[64];

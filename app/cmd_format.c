@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 void format_count(char text[FORMAT_SIZE], uint64_t count)
 {
@@ -53,6 +54,16 @@ void format_duration(char text[FORMAT_SIZE], uint64_t seconds)
 	else
 		snprintf(
 			text, FORMAT_SIZE, "%" PRIu64 " d %02" PRIu64 " h", hours / 24, hours % 24);
+}
+
+void format_time(char text[FORMAT_SIZE], uint64_t seconds)
+{
+	time_t time = (time_t)seconds;
+	struct tm local;
+
+	if (localtime_r(&time, &local) == NULL
+		|| strftime(text, FORMAT_SIZE, "%Y-%m-%d %H:%M:%S", &local) == 0)
+		snprintf(text, FORMAT_SIZE, "%" PRIu64, seconds);
 }
 
 double rate_per_second(uint64_t before, uint64_t after, double seconds)

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "control/json_list.h"
+
 #define COLUMNS(table, headings) \
 	struct table table = {   \
 		.columns = headings, .columns_count = sizeof(headings) / sizeof(headings[0])}
@@ -30,28 +32,6 @@ static int show(const struct command_context *context, int argc, char **argv, co
 
 /* --- status --- */
 
-/* "0,1", "eth1/0,eth1/1"; "-" for none. */
-static void join(const json_t *list, char *text, size_t size)
-{
-	size_t used = 0;
-	json_t *item;
-	size_t i;
-
-	snprintf(text, size, "-");
-	json_array_foreach ((json_t *)(uintptr_t)list, i, item) {
-		const char *comma = i == 0 ? "" : ",";
-
-		if (json_is_string(item))
-			used += (size_t)snprintf(
-				text + used, size - used, "%s%s", comma, json_string_value(item));
-		else
-			used += (size_t)snprintf(text + used, size - used,
-				"%s%" JSON_INTEGER_FORMAT, comma, json_integer_value(item));
-		if (used >= size)
-			return;
-	}
-}
-
 static void print_workers(const json_t *workers)
 {
 	static const struct column columns[] = {{"worker lcore", true}, {"cpu", true},
@@ -68,9 +48,10 @@ static void print_workers(const json_t *workers)
 		table_member_count(&table, worker, "cpu");
 		table_member_count(&table, worker, "numa_node");
 		table_member_count(&table, worker, "loops");
-		join(json_object_get(worker, "receive_queues"), text, sizeof(text));
+		mt_json_list_text(
+			json_object_get(worker, "receive_queues"), "-", text, sizeof(text));
 		table_text(&table, "%s", text);
-		join(json_object_get(worker, "queues"), text, sizeof(text));
+		mt_json_list_text(json_object_get(worker, "queues"), "-", text, sizeof(text));
 		table_text(&table, "%s", text);
 	}
 	table_end(&table, stdout);
@@ -104,6 +85,7 @@ static void print_status(const json_t *status)
 		puts("process      -");
 	printf("config       %s\n", member_text(status, "config"));
 	printf("file prefix  %s\n", member_text(status, "file_prefix"));
+	printf("decapsulates %s\n", member_text(status, "decapsulation"));
 	print_lcore(status);
 	json_array_foreach (json_object_get(status, "warnings"), i, warning)
 		printf("warning      %s\n", json_string_value(warning));
@@ -330,15 +312,60 @@ int cmd_ports(const struct command_context *context, int argc, char **argv)
 
 /* --- sessions --- */
 
-/* The daemon has no sessions yet; so this is not worth a table of its own before it has. */
+static void table_session(struct table *table, const json_t *session)
+{
+	static const char *const counts[] = {"packets", "bytes", "truncated", "drops"};
+	static const char *const times[] = {"first_seen", "last_seen"};
+
+	for (unsigned c = 0; c < sizeof(counts) / sizeof(counts[0]); c++)
+		table_member_count(table, session, counts[c]);
+	for (unsigned t = 0; t < sizeof(times) / sizeof(times[0]); t++) {
+		uint64_t seconds;
+		char text[FORMAT_SIZE] = "-";
+
+		if (member_count(session, times[t], &seconds))
+			format_time(text, seconds);
+		table_text(table, "%s", text);
+	}
+}
+
 static void print_sessions(const json_t *document)
 {
-	json_dumpf(document, stdout, JSON_INDENT(2));
-	putchar('\n');
+	static const struct column columns[] = {{"VNI", true}, {"session", false},
+		{"packets", true}, {"bytes", true}, {"truncated", true}, {"dropped", true},
+		{"first seen", false}, {"last seen", false}};
+	COLUMNS(table, columns);
+	const json_t *other = json_object_get(document, "other");
+	uint64_t full = member_or_zero(other, "table_full");
+	char text[FORMAT_SIZE];
+	json_t *session;
+	size_t i;
+
+	json_array_foreach (json_object_get(document, "sessions"), i, session) {
+		table_text(&table, "%" JSON_INTEGER_FORMAT,
+			json_integer_value(json_object_get(session, "vni")));
+		table_member_text(&table, session, "name");
+		table_session(&table, session);
+	}
+	if (member_or_zero(other, "packets") + member_or_zero(other, "drops") > 0) {
+		format_count(text, member_or_zero(other, "sessions"));
+		table_text(&table, "other");
+		table_text(&table, "%s more", text);
+		table_session(&table, other);
+	}
+	table_end(&table, stdout);
+	if (full > 0) {
+		format_count(text, full);
+		printf("\n%s packets of VNIs that found the table of sessions full: is someone "
+		       "sending made-up VNIs?\n",
+			text);
+	}
 }
 
 int cmd_sessions(const struct command_context *context, int argc, char **argv)
 {
-	return show(
-		context, argc, argv, "/api/v1/sessions", "Prints the sessions.", print_sessions);
+	return show(context, argc, argv, "/api/v1/sessions",
+		"Prints the mirror sessions (VNIs) that were seen, those with the most packets "
+		"first.",
+		print_sessions);
 }

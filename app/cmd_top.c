@@ -9,11 +9,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "commands.h"
 #include "control/client.h"
+#include "control/monotonic.h"
 #include "stop.h"
 
 struct options {
@@ -24,7 +24,8 @@ struct options {
 
 static const char usage[] =
 	"usage: mirrortap [--socket PATH] top [--interval S] [-n COUNT] [--once] [--json]\n"
-	"Shows rates of ports, queues and outputs, drops and the balance. Ends by q or Ctrl-C.\n"
+	"Shows rates of ports, queues, outputs and sessions, drops and the balance. Ends by q or "
+	"Ctrl-C.\n"
 	"      --interval S  seconds from one sample to the next; default 1\n"
 	"  -n, --count N     show N times, then end\n"
 	"      --once        the same as -n 1\n"
@@ -107,20 +108,13 @@ static int parse(int argc, char **argv, struct options *options)
 
 /* --- samples --- */
 
-static double monotonic_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 static void drop_sample(struct sample *sample)
 {
 	json_decref(sample->status);
 	json_decref(sample->ports);
 	json_decref(sample->queues);
 	json_decref(sample->outputs);
+	json_decref(sample->sessions);
 	json_decref(sample->ledger);
 	*sample = (struct sample){0};
 }
@@ -137,10 +131,11 @@ static bool take_sample(
 		{"/api/v1/ports", &sample->ports},
 		{"/api/v1/queues", &sample->queues},
 		{"/api/v1/outputs", &sample->outputs},
+		{"/api/v1/sessions", &sample->sessions},
 		{"/api/v1/ledger", &sample->ledger},
 	};
 
-	*sample = (struct sample){.seconds = monotonic_seconds()};
+	*sample = (struct sample){.seconds = mt_monotonic_seconds()};
 	for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		if (mt_client_get(
 			    context->socket_path, parts[i].path, parts[i].document, error, size)
@@ -154,10 +149,11 @@ static bool take_sample(
 
 static void print_json(const struct sample *sample)
 {
-	json_t *document = json_pack("{s:O, s:O, s:O, s:O, s:O}", "status", sample->status, "ports",
-		json_object_get(sample->ports, "ports"), "queues",
+	json_t *document = json_pack("{s:O, s:O, s:O, s:O, s:O, s:O}", "status", sample->status,
+		"ports", json_object_get(sample->ports, "ports"), "queues",
 		json_object_get(sample->queues, "queues"), "outputs",
-		json_object_get(sample->outputs, "outputs"), "ledger", sample->ledger);
+		json_object_get(sample->outputs, "outputs"), "sessions",
+		json_object_get(sample->sessions, "sessions"), "ledger", sample->ledger);
 
 	if (document != NULL)
 		command_print_json(document);
@@ -247,7 +243,7 @@ static bool wait_until(const struct terminal *terminal, double deadline)
 	struct pollfd input = {.fd = terminal->keys ? STDIN_FILENO : -1, .events = POLLIN};
 	double left;
 
-	while (!stop_wanted() && (left = deadline - monotonic_seconds()) > 0) {
+	while (!stop_wanted() && (left = deadline - mt_monotonic_seconds()) > 0) {
 		char key;
 
 		if (poll(&input, 1, (int)(left * 1000) + 1) <= 0)

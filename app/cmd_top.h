@@ -13,6 +13,7 @@ struct sample {
 	json_t *ports;
 	json_t *queues;
 	json_t *outputs;
+	json_t *sessions;
 	json_t *ledger;
 };
 

@@ -196,6 +196,74 @@ static void print_drops(const json_t *before, const json_t *after, double second
 		table_end(&table, stream);
 }
 
+/* A session of /api/v1/sessions with its rate. */
+struct busy_session {
+	const json_t *old; /* NULL: the sample before does not have it */
+	const json_t *session;
+	double rate;
+};
+
+static int busier(const void *a, const void *b)
+{
+	const struct busy_session *left = a, *right = b;
+
+	return (left->rate < right->rate) - (left->rate > right->rate);
+}
+
+/* A sample by VNI; lists of a thousand are not to be searched for each member. Borrows them. */
+static json_t *by_vni(const json_t *sessions)
+{
+	json_t *map = json_object();
+	json_t *session;
+	char vni[24];
+	size_t i;
+
+	json_array_foreach ((json_t *)(uintptr_t)sessions, i, session) {
+		snprintf(vni, sizeof(vni), "%" PRIu64, member_or_zero(session, "vni"));
+		json_object_set(map, vni, session);
+	}
+	return map;
+}
+
+/* The busiest of now. */
+static void print_sessions(const json_t *before, const json_t *after, double seconds, FILE *stream)
+{
+	enum { SHOWN = 10 };
+	static const struct column columns[] = {{"VNI", true}, {"session", false},
+		{"packets/s", true}, {"bits/s", true}, {"dropped/s", true}};
+	struct table table = {.columns = columns, .columns_count = 5};
+	const json_t *sessions = json_object_get(after, "sessions");
+	size_t count = json_array_size(sessions);
+	struct busy_session *busy = calloc(count + 1, sizeof(*busy));
+	json_t *old = by_vni(json_object_get(before, "sessions"));
+	char vni[24];
+
+	for (size_t i = 0; busy != NULL && i < count; i++) {
+		busy[i].session = json_array_get(sessions, i);
+		snprintf(vni, sizeof(vni), "%" PRIu64, member_or_zero(busy[i].session, "vni"));
+		busy[i].old = json_object_get(old, vni);
+		busy[i].rate = member_rate(busy[i].old, busy[i].session, "packets", seconds);
+	}
+	if (busy != NULL)
+		qsort(busy, count, sizeof(*busy), busier);
+	for (size_t i = 0; busy != NULL && i < count && i < SHOWN; i++) {
+		const struct busy_session *b = &busy[i];
+
+		table_text(&table, "%" PRIu64, member_or_zero(b->session, "vni"));
+		table_member_text(&table, b->session, "name");
+		table_rate(&table, b->rate);
+		table_bits(&table, member_rate(b->old, b->session, "bytes", seconds));
+		table_rate(&table, member_rate(b->old, b->session, "drops", seconds));
+	}
+	table_end(&table, stream);
+	if (count > SHOWN)
+		fprintf(stream, "the busiest %u of %zu%s\n", (unsigned)SHOWN, count,
+			member_or_zero(json_object_get(after, "other"), "sessions") > 0 ? " or more"
+											: "");
+	json_decref(old);
+	free(busy);
+}
+
 static void print_balance(const json_t *ledger, FILE *stream)
 {
 	static const char *const keys[] = {"received", "host", "accepted", "in_flight"};
@@ -231,4 +299,6 @@ void print_samples(const struct sample *before, const struct sample *after, FILE
 	print_outputs(before->outputs, after->outputs, seconds, stream);
 	fputc('\n', stream);
 	print_drops(before->ledger, after->ledger, seconds, stream);
+	fputc('\n', stream);
+	print_sessions(before->sessions, after->sessions, seconds, stream);
 }

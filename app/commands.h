@@ -27,6 +27,7 @@ command_run cmd_status, cmd_queues, cmd_outputs, cmd_ports, cmd_sessions; /* cmd
 command_run cmd_ledger;                                                   /* cmd_ledger.c */
 command_run cmd_top;                                                      /* cmd_top.c */
 command_run cmd_drain, cmd_undrain, cmd_reload, cmd_capture;              /* cmd_control.c */
+command_run cmd_filter;                                                   /* filter.c */
 
 /* --- cmd_common.c --- */
 
@@ -65,6 +66,9 @@ void format_scaled(char text[FORMAT_SIZE], double value);
 
 /* Seconds as "12 s", "3 min 20 s", "2 h 05 min" or "3 d 04 h". */
 void format_duration(char text[FORMAT_SIZE], uint64_t seconds);
+
+/* Seconds since 1970-01-01 UTC as "2026-01-31 23:59:59", in local time. */
+void format_time(char text[FORMAT_SIZE], uint64_t seconds);
 
 /* A counter's growth per second; 0 if it went back, as after a restart of the daemon. */
 double rate_per_second(uint64_t before, uint64_t after, double seconds);

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "control/config.h"
+#include "control/monotonic.h"
 #include "dump.h"
 #include "stop.h"
 #include "version.h"
@@ -240,17 +241,9 @@ static unsigned read_queue(struct run *run, struct mirrortap_queue *queue)
 	return (unsigned)count;
 }
 
-static double monotonic_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 static void tell_stats(struct run *run)
 {
-	double now = monotonic_seconds();
+	double now = mt_monotonic_seconds();
 	double seconds = now - run->told_seconds;
 
 	if (seconds < run->options->stats)
@@ -266,7 +259,7 @@ static void read_frames(struct run *run)
 	unsigned queues = mirrortap_queues(run->consumer);
 	unsigned rounds = 0;
 
-	run->told_seconds = monotonic_seconds();
+	run->told_seconds = mt_monotonic_seconds();
 	while (wanted(run)) {
 		unsigned sum = 0;
 

@@ -19,6 +19,7 @@
 #include "control/daemon.h"
 #include "control/http.h"
 #include "control/log.h"
+#include "control/monotonic.h"
 #include "control/plan.h"
 #include "control/telemetry.h"
 #include "control/watch.h"
@@ -161,7 +162,7 @@ static void tell_status(struct mt_daemon *daemon)
 /* Each round of the control thread. The watchdog starves when a worker is stuck, or this thread. */
 static void supervise(struct supervisor *supervisor, struct mt_daemon *daemon)
 {
-	uint64_t now_ms = mt_watch_now_ms();
+	uint64_t now_ms = mt_monotonic_ms();
 
 	if (supervisor->feed_ms != 0 && now_ms >= supervisor->fed_ms + supervisor->feed_ms
 		&& mt_watch_may_go_on(daemon)) {
@@ -185,7 +186,7 @@ static uint64_t announce_stop(struct mt_daemon *daemon, unsigned seconds)
 			"draining for %u s: health is red, delivery goes on; a second signal "
 			"stops at once",
 			seconds);
-	return mt_watch_now_ms() + seconds * UINT64_C(1000);
+	return mt_monotonic_ms() + seconds * UINT64_C(1000);
 }
 
 /* Until SIGTERM or SIGINT, and as long after it as draining takes, or until the second one. */
@@ -198,7 +199,7 @@ static void serve(struct mt_daemon *daemon, int signals, unsigned drain_seconds)
 	uint64_t end_ms = 0; /* 0: not asked to stop */
 
 	start_supervisor(&supervisor);
-	while (end_ms == 0 || mt_watch_now_ms() < end_ms) {
+	while (end_ms == 0 || mt_monotonic_ms() < end_ms) {
 		mt_daemon_maintain(daemon);
 		supervise(&supervisor, daemon);
 		poll(&wait, 1, MAINTAIN_MS);

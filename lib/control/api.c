@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "control/sessions.h"
+#include "output/ethdev_life.h"
 #include "output/ring.h"
 #include "version.h"
 
@@ -100,14 +102,14 @@ json_t *mt_api_status(struct mt_daemon *daemon)
 	for (unsigned w = 0; w < daemon->datapath.workers_count; w++)
 		json_array_append_new(workers, worker_status(daemon, w));
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	document = json_pack("{s:s, s:i, s:s, s:b, s:O, s:o, s:s, s:s, s:i, s:i, s:o}", "version",
-		MT_VERSION, "pid", (int)getpid(), "state",
+	document = json_pack("{s:s, s:i, s:s, s:b, s:O, s:o, s:s, s:s, s:s, s:i, s:i, s:o}",
+		"version", MT_VERSION, "pid", (int)getpid(), "state",
 		mt_daemon_is_draining(daemon) ? "draining" : "running", "healthy", healthy,
 		"warnings", json_object_get(health, "reasons"), "uptime_seconds",
 		count((uint64_t)(now.tv_sec - daemon->started)), "config", daemon->config->path,
-		"file_prefix", daemon->eal.file_prefix, "control_lcore",
-		(int)daemon->plan->control_lcore, "control_cpu", daemon->plan->control_cpu,
-		"workers", workers);
+		"file_prefix", daemon->eal.file_prefix, "decapsulation", daemon->simd_name,
+		"control_lcore", (int)daemon->plan->control_lcore, "control_cpu",
+		daemon->plan->control_cpu, "workers", workers);
 	json_decref(health);
 	return document;
 }
@@ -211,6 +213,9 @@ static json_t *output_document(struct mt_daemon *daemon, struct mt_output *outpu
 	json_object_set_new(document, "state", json_string(failed ? "error" : "up"));
 	json_object_set_new(document, "errors",
 		count(atomic_load_explicit(&output->errors, memory_order_relaxed)));
+	if (output->life != NULL)
+		json_object_set_new(document, "resets",
+			count(atomic_load_explicit(&output->life->resets, memory_order_relaxed)));
 	json_object_set_new(document, "queues", queues);
 	return document;
 }
@@ -259,7 +264,7 @@ static json_t *port_document(struct mt_daemon *daemon, unsigned index,
 
 	mt_watch_read_port(daemon, index, sample);
 	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, "
-			 "s:o, s:o, s:{s:i, s:i}, s:o, s:o}",
+			 "s:o, s:o, s:o, s:{s:i, s:i}, s:o, s:o}",
 		"name", port->config->name, "device", port->config->device, "driver",
 		port->device.driver, "link", sample->link ? "up" : "down", "started",
 		sample->started, "mac", sample->mac[0] != '\0' ? sample->mac : "-", "mtu",
@@ -268,8 +273,9 @@ static json_t *port_document(struct mt_daemon *daemon, unsigned index,
 		"packets", count(ledger->ports[index].received), "bytes",
 		count(ledger->ports[index].received_bytes), "host",
 		count(ledger->ports[index].host), "imissed", count(sample->imissed), "ierrors",
-		count(sample->ierrors), "rx_nombuf", count(sample->rx_nombuf), "pool", "size",
-		(int)port->pool->size, "in_use", (int)rte_mempool_in_use_count(port->pool),
+		count(sample->ierrors), "rx_nombuf", count(sample->rx_nombuf), "resets",
+		count(atomic_load_explicit(&port->life.resets, memory_order_relaxed)), "pool",
+		"size", (int)port->pool->size, "in_use", (int)rte_mempool_in_use_count(port->pool),
 		"host_interface", host_document(daemon->hosts[index]), "xstats",
 		xstats_document(sample));
 }
@@ -285,4 +291,42 @@ json_t *mt_api_ports(struct mt_daemon *daemon)
 		json_array_append_new(ports, port_document(daemon, p, &ledger, sample));
 	free(sample);
 	return json_pack("{s:o}", "ports", ports);
+}
+
+/* Seconds since 1970-01-01 UTC; null: never. */
+static json_t *seconds(uint64_t ns)
+{
+	return ns == 0 ? json_null() : count(ns / 1000000000);
+}
+
+static json_t *session_counts(const struct mt_session_counts *counts)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "packets", count(counts->packets),
+		"bytes", count(counts->bytes), "truncated", count(counts->truncated), "drops",
+		count(counts->drops), "first_seen", seconds(counts->first_ns), "last_seen",
+		seconds(counts->last_ns));
+}
+
+json_t *mt_api_sessions(struct mt_daemon *daemon)
+{
+	json_t *sessions, *other;
+	struct mt_session_list list;
+
+	if (mt_sessions_list(&daemon->datapath, MT_SESSIONS_BY_PACKETS, &list) < 0)
+		return NULL;
+	sessions = json_array();
+	for (uint32_t s = 0; s < list.count; s++) {
+		uint32_t vni = list.sessions[s].vni;
+		const char *name =
+			daemon->policy != NULL ? mt_policy_session_name(daemon->policy, vni) : NULL;
+		json_t *session = json_pack("{s:o, s:s?}", "vni", count(vni), "name", name);
+
+		json_object_update_new(session, session_counts(&list.sessions[s].counts));
+		json_array_append_new(sessions, session);
+	}
+	other = session_counts(&list.other);
+	json_object_set_new(other, "sessions", count(list.seen - list.count));
+	json_object_set_new(other, "table_full", count(list.full.packets));
+	mt_sessions_free(&list);
+	return json_pack("{s:o, s:o}", "sessions", sessions, "other", other);
 }

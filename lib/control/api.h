@@ -12,6 +12,9 @@ json_t *mt_api_queues(struct mt_daemon *daemon);
 json_t *mt_api_outputs(struct mt_daemon *daemon);
 json_t *mt_api_ports(struct mt_daemon *daemon);
 
+/* The MT_SESSIONS_LISTED sessions with the most packets, most first, and the sum of the others. */
+json_t *mt_api_sessions(struct mt_daemon *daemon);
+
 /* {"status": "ok" or "unhealthy", "healthy": true, "reasons": []}. Sets `healthy`. */
 json_t *mt_api_health(struct mt_daemon *daemon, bool *healthy);
 

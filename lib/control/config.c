@@ -9,6 +9,7 @@
 #include <sys/un.h>
 
 #include "control/config_lines.h"
+#include "control/config_policy.h"
 #include "control/config_schema.h"
 #include "control/config_values.h"
 
@@ -18,6 +19,8 @@ enum {
 	DEFAULT_STALL_SECONDS = 5,
 	DEFAULT_HOST_RATE = 50000,
 	DEFAULT_DESCRIPTORS = 1024,
+	/* Fewer stay in the CPU's cache or run dry in a burst. */
+	DEFAULT_BUFFERS = 16383,
 	DEFAULT_MTU = 9216, /* the largest frame that AWS mirrors, without its tunnel */
 	DEFAULT_RING_LENGTH = 4096,
 	VXLAN_PORT = 4789,  /* RFC 7348 section 5 */
@@ -84,6 +87,7 @@ static int fill_defaults(struct mt_config_lines *lines, struct mt_config *config
 	fill_number(&config->dataplane.queue_length, DEFAULT_QUEUE_LENGTH);
 	fill_number(&config->health.stall_seconds, DEFAULT_STALL_SECONDS);
 	for (unsigned i = 0; i < config->ports_count; i++) {
+		fill_number(&config->ports[i].buffers, DEFAULT_BUFFERS);
 		fill_number(&config->ports[i].descriptors, DEFAULT_DESCRIPTORS);
 		fill_number(&config->ports[i].host_rate, DEFAULT_HOST_RATE);
 	}
@@ -210,10 +214,13 @@ static int check_output_keys(
 		const char *name;
 		const char *keys;
 	} types[] = {
-		[MT_OUTPUT_TAP] = {"tap", "name, type, required, interface, mtu"},
+		[MT_OUTPUT_TAP] = {"tap",
+			"name, type, required, interface, mtu, filter, sample, sample_by"},
 		[MT_OUTPUT_RING] = {"ring",
-			"name, type, required, length, mode, snap, when_full, when_absent, group"},
-		[MT_OUTPUT_PORT] = {"port", "name, type, required, device, tx_queues"},
+			"name, type, required, length, mode, snap, when_full, when_absent, group, "
+			"filter, sample, sample_by"},
+		[MT_OUTPUT_PORT] = {"port",
+			"name, type, required, device, tx_queues, filter, sample, sample_by"},
 	};
 	static const struct {
 		const char *key;
@@ -347,18 +354,49 @@ static bool is_listen_address(const char *text)
 	return inet_pton(bracketed ? AF_INET6 : AF_INET, address, &parsed) == 1;
 }
 
+static int check_addresses(
+	struct mt_config_lines *lines, const char *list, char *const *addresses, unsigned count)
+{
+	char path[MT_CONFIG_MAX_PATH];
+
+	for (unsigned i = 0; i < count; i++)
+		if (!is_listen_address(addresses[i]))
+			return mt_config_lines_refuse(lines, path_of(path, list, i, ""),
+				"\"%.60s\" is not ADDRESS:PORT; allowed: e.g. 127.0.0.1:8080 or "
+				"[::1]:8080",
+				addresses[i]);
+	return 0;
+}
+
+/* An address in both lists would be open whatever health says. */
+static int check_probes(struct mt_config_lines *lines, const struct mt_config_http *http)
+{
+	char path[MT_CONFIG_MAX_PATH];
+
+	for (unsigned i = 0; i < http->probe_listen_count; i++)
+		for (unsigned j = 0; j < http->listen_count; j++)
+			if (strcmp(http->probe_listen[i], http->listen[j]) == 0)
+				return mt_config_lines_refuse(lines,
+					path_of(path, "http.probe_listen", i, ""),
+					"%s is in http.listen too, which never closes; name each "
+					"address in one of them",
+					http->probe_listen[i]);
+	return 0;
+}
+
 static int check_http(struct mt_config_lines *lines, const struct mt_config_http *http)
 {
 	static const char socket_path[] = "http.control_socket";
 	const size_t longest = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
-	char path[MT_CONFIG_MAX_PATH];
+	int result = check_addresses(lines, "http.listen", http->listen, http->listen_count);
 
-	for (unsigned i = 0; i < http->listen_count; i++)
-		if (!is_listen_address(http->listen[i]))
-			return mt_config_lines_refuse(lines, path_of(path, "http.listen", i, ""),
-				"\"%.60s\" is not ADDRESS:PORT; allowed: e.g. 127.0.0.1:8080 or "
-				"[::1]:8080",
-				http->listen[i]);
+	if (result == 0)
+		result = check_addresses(
+			lines, "http.probe_listen", http->probe_listen, http->probe_listen_count);
+	if (result == 0)
+		result = check_probes(lines, http);
+	if (result < 0)
+		return result;
 	if (http->control_socket[0] != '/')
 		return mt_config_lines_refuse(lines, socket_path,
 			"\"%.60s\" is not an absolute path; allowed: e.g. " MT_DEFAULT_SOCKET,
@@ -385,6 +423,8 @@ static int load(
 		result = check_tunnels(lines, &file->config.tunnels);
 	if (result == 0)
 		result = check_http(lines, &file->config.http);
+	if (result == 0)
+		result = mt_config_policy(lines, &file->config);
 	if (result < 0)
 		mt_config_free(&file->config);
 	else
@@ -415,6 +455,7 @@ void mt_config_free(struct mt_config *config)
 	if (config == NULL)
 		return;
 	free(config->path);
+	mt_config_memory_free(config->memory);
 	/* The configuration is the first member of what libcyaml allocated. */
 	mt_config_values_free((struct mt_config_file *)config);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/daemon.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,10 +11,12 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_malloc.h>
+#include <rte_random.h>
 #include <rte_timer.h>
 
 #include "control/lifecycle.h"
 #include "control/log.h"
+#include "control/monotonic.h"
 #include "packet/frame_info.h"
 
 static const struct mt_output_ops *const output_types[] = {
@@ -21,6 +24,24 @@ static const struct mt_output_ops *const output_types[] = {
 	[MT_OUTPUT_RING] = &mt_output_ring,
 	[MT_OUTPUT_PORT] = &mt_output_port,
 };
+
+/* Sessions and filters; none where they would change nothing, so that they cost nothing. */
+static int start_policy(struct mt_daemon *daemon, char *error, size_t error_size)
+{
+	const struct mt_policy_spec *spec = &daemon->config->policy;
+
+	if (mt_policy_spec_is_empty(spec))
+		return 0;
+	daemon->policy = mt_policy_create(spec, error, error_size);
+	if (daemon->policy == NULL)
+		return -EINVAL;
+	daemon->snapshot.policy = daemon->policy;
+	daemon->snapshot.chooses = mt_policy_chooses(daemon->policy);
+	mt_log(MT_LOG_INFO, "policy: %u session%s, %u filter%s, other VNIs: %s",
+		spec->sessions_count, spec->sessions_count == 1 ? "" : "s", spec->filters_count,
+		spec->filters_count == 1 ? "" : "s", spec->drop_unknown ? "drop" : "accept");
+	return 0;
+}
 
 static int start_ports(struct mt_daemon *daemon, char *error, size_t error_size)
 {
@@ -32,7 +53,7 @@ static int start_ports(struct mt_daemon *daemon, char *error, size_t error_size)
 		if (rc < 0)
 			return rc;
 		mt_port_check_nodes(&daemon->ports[p], daemon->plan);
-		mt_lifecycle_watch(&daemon->ports[p]);
+		mt_ethdev_watch(&daemon->ports[p].device, &daemon->ports[p].life);
 	}
 	return 0;
 }
@@ -109,6 +130,8 @@ static int start_outputs(struct mt_daemon *daemon, char *error, size_t error_siz
 			.queues = plan->queues,
 			.queue_worker = queue_worker,
 			.queue_node = queue_node,
+			.synchronize = mt_lifecycle_synchronize,
+			.synchronize_context = daemon,
 		};
 		struct mt_output *output =
 			mt_output_create(output_types[config->type], &settings, error, error_size);
@@ -165,6 +188,9 @@ static int make_queues(struct mt_daemon *daemon)
 	return 0;
 }
 
+static_assert(
+	sizeof(struct mt_worker) <= MT_PLAN_WORKER_BYTES, "the plan knows what a worker needs");
+
 static int make_workers(struct mt_daemon *daemon)
 {
 	const struct mt_plan *plan = daemon->plan;
@@ -178,6 +204,7 @@ static int make_workers(struct mt_daemon *daemon)
 		worker->datapath = &daemon->datapath;
 		worker->snapshot = &daemon->snapshot;
 		worker->index = w;
+		worker->policy.random = rte_rand() | 1;
 		worker->lcore = plan->workers[w].lcore;
 		daemon->datapath.workers[daemon->datapath.workers_count++] = worker;
 	}
@@ -278,6 +305,7 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 	daemon->snapshot.queues = plan->queues;
 	mt_config_tunnels(config, &daemon->snapshot.tunnels);
 	daemon->snapshot.fast = mt_fast_prepare(&daemon->snapshot.tunnels);
+	daemon->snapshot.idle = config->dataplane.idle;
 	daemon->snapshot.plain_hash = config->dataplane.hash.fields == MT_HASH_5_TUPLE
 		&& !config->dataplane.hash.include_vni;
 	rc = mt_eal_start(config, plan, &daemon->eal, error, error_size);
@@ -291,6 +319,8 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 		snprintf(error, error_size, "mbuf field for frame information: %s",
 			rte_strerror(-rc));
 	if (rc == 0)
+		rc = start_policy(daemon, error, error_size);
+	if (rc == 0)
 		rc = start_ports(daemon, error, error_size);
 	if (rc == 0)
 		rc = start_hosts(daemon, error, error_size);
@@ -303,7 +333,7 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 			mt_daemon_stop(daemon);
 		return rc;
 	}
-	daemon->started = (time_t)(mt_watch_now_ms() / 1000);
+	daemon->started = (time_t)(mt_monotonic_ms() / 1000);
 	mt_watch_look(daemon);
 	atomic_store(&daemon->state, MT_DAEMON_RUNNING);
 	return 0;
@@ -316,7 +346,7 @@ static void tell_drops(struct mt_daemon *daemon)
 
 	mt_ledger_read(&daemon->datapath, &daemon->snapshot, &ledger);
 	for (unsigned v = 0; v < MT_VERDICT_COUNT; v++) {
-		if (ledger.drops[v] == 0 || daemon->told_verdict[v])
+		if (ledger.drops[v] == 0 || daemon->told_verdict[v] || mt_verdict_is_wanted(v))
 			continue;
 		daemon->told_verdict[v] = true;
 		mt_log(MT_LOG_WARNING, "dropping packets, %s: %s %s", mt_verdict_name(v),
@@ -324,7 +354,8 @@ static void tell_drops(struct mt_daemon *daemon)
 	}
 	for (unsigned o = 0; o < ledger.outputs_count; o++) {
 		for (unsigned r = 0; r < MT_OUTPUT_DROP_COUNT; r++) {
-			if (ledger.outputs[o].drops[r] == 0 || daemon->told_drop[o][r])
+			if (ledger.outputs[o].drops[r] == 0 || daemon->told_drop[o][r]
+				|| mt_output_drop_is_wanted(r))
 				continue;
 			daemon->told_drop[o][r] = true;
 			mt_log(MT_LOG_WARNING, "output %s is dropping frames, %s: %s",
@@ -334,6 +365,29 @@ static void tell_drops(struct mt_daemon *daemon)
 	}
 }
 
+/* What became of an output since the last round. */
+static void tell_output(struct mt_daemon *daemon, unsigned index)
+{
+	struct mt_output *output = daemon->snapshot.outputs[index];
+	bool failed = atomic_load_explicit(&output->state, memory_order_relaxed) == MT_OUTPUT_ERROR;
+	uint64_t resets = output->life == NULL
+		? 0
+		: atomic_load_explicit(&output->life->resets, memory_order_relaxed);
+
+	if (resets != daemon->told_resets[index] && !daemon->told_error[index])
+		mt_log(MT_LOG_WARNING,
+			"output %s: its device asked to be reset; it was, and is back",
+			output->name);
+	if (failed && !daemon->told_error[index])
+		mt_log_limited(&daemon->told_failed[index], MT_LOG_ERROR, "output %s: %s",
+			output->name, output->error);
+	if (!failed && daemon->told_error[index])
+		mt_log_limited(&daemon->told_mended[index], MT_LOG_NOTICE, "output %s: is up again",
+			output->name);
+	daemon->told_resets[index] = resets;
+	daemon->told_error[index] = failed;
+}
+
 void mt_daemon_maintain(struct mt_daemon *daemon)
 {
 	mt_lifecycle_round(daemon);
@@ -341,19 +395,10 @@ void mt_daemon_maintain(struct mt_daemon *daemon)
 	pthread_mutex_lock(&daemon->lock);
 	for (unsigned o = 0; o < daemon->snapshot.outputs_count; o++) {
 		struct mt_output *output = daemon->snapshot.outputs[o];
-		bool failed;
 
 		if (output->ops->maintain != NULL)
 			output->ops->maintain(output);
-		failed = atomic_load_explicit(&output->state, memory_order_relaxed)
-			== MT_OUTPUT_ERROR;
-		if (failed && !daemon->told_error[o])
-			mt_log_limited(&daemon->told_failed[o], MT_LOG_ERROR, "output %s: %s",
-				output->name, output->error);
-		if (!failed && daemon->told_error[o])
-			mt_log_limited(&daemon->told_mended[o], MT_LOG_NOTICE,
-				"output %s: is up again", output->name);
-		daemon->told_error[o] = failed;
+		tell_output(daemon, o);
 	}
 	for (unsigned h = 0; h < daemon->pump.count; h++)
 		mt_host_maintain(daemon->pump.hosts[h]);
@@ -383,6 +428,7 @@ void mt_daemon_stop(struct mt_daemon *daemon)
 	for (unsigned w = 0; w < datapath->workers_count; w++)
 		rte_free(datapath->workers[w]);
 	rte_free(datapath->readers);
+	mt_policy_destroy(daemon->policy);
 	mt_eal_stop(&daemon->eal);
 	pthread_mutex_destroy(&daemon->lock);
 }

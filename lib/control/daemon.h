@@ -32,6 +32,7 @@ struct mt_daemon {
 	unsigned ports_count;                /* started */
 	struct mt_host *hosts[MT_MAX_PORTS]; /* by port; NULL: it has no host interface */
 	struct mt_host_pump pump;
+	struct mt_policy *policy; /* of the snapshot; NULL: none */
 	struct mt_snapshot snapshot;
 	struct mt_datapath datapath;
 	time_t started;        /* CLOCK_MONOTONIC, seconds */
@@ -46,6 +47,7 @@ struct mt_daemon {
 	bool told_verdict[MT_VERDICT_COUNT];
 	bool told_drop[MT_SNAPSHOT_MAX_OUTPUTS][MT_OUTPUT_DROP_COUNT];
 	bool told_error[MT_SNAPSHOT_MAX_OUTPUTS];
+	uint64_t told_resets[MT_SNAPSHOT_MAX_OUTPUTS]; /* of the outputs' devices */
 	struct mt_log_limit told_failed[MT_SNAPSHOT_MAX_OUTPUTS];
 	struct mt_log_limit told_mended[MT_SNAPSHOT_MAX_OUTPUTS];
 };

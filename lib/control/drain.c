@@ -10,16 +10,17 @@
 #include <rte_lcore.h>
 
 #include "control/log.h"
+#include "control/monotonic.h"
 #include "control/watch.h"
 
 /* Waits until `done` says so, looking each millisecond. Returns false if `limit_ms` went by. */
 static bool wait_until(
 	bool (*done)(struct mt_daemon *daemon), struct mt_daemon *daemon, unsigned limit_ms)
 {
-	uint64_t end = mt_watch_now_ms() + limit_ms;
+	uint64_t end = mt_monotonic_ms() + limit_ms;
 
 	while (!done(daemon)) {
-		if (mt_watch_now_ms() >= end)
+		if (mt_monotonic_ms() >= end)
 			return false;
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 	}

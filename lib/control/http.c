@@ -2,60 +2,45 @@
 #include "control/http.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <microhttpd.h>
 
 #include "control/api.h"
+#include "control/http_connections.h"
 #include "control/http_listen.h"
-#include "control/log.h"
+#include "control/http_probe.h"
 #include "control/metrics.h"
 #include "control/metrics_read.h"
 #include "control/page.h"
 
 enum {
-	MAX_LISTENERS = 65, /* http.listen and the control socket */
-	/* For each listener. At the soft limit the oldest connection makes room for a new one, so
-	 * that idle ones can't keep a health check out; the hard limit is the library's. */
-	MAX_CONNECTIONS = 48,
-	HARD_MAX_CONNECTIONS = 64,
-	MAX_PER_ADDRESS = 32,
+	/* http.listen, http.probe_listen and the control socket */
+	MAX_LISTENERS = 64 + MT_HTTP_MAX_PROBES + 1,
 	TIMEOUT_SECONDS = 10, /* without a byte */
-	REQUEST_SECONDS = 15, /* from the connection to the end of its first request */
 	MEMORY_PER_CONNECTION = 32768,
 	MAX_BODY_BYTES = 65536,
-};
-
-struct connection {
-	bool used;
-	bool closing;
-	bool asked; /* a whole request came in */
-	int fd;
-	uint64_t began_ms;
-	struct in6_addr address; /* IPv4 as mapped; all zeros: Unix socket */
 };
 
 /* All but what the server's own thread does is done before it starts or after it ended. */
 struct listener {
 	struct mt_daemon *daemon;
-	struct MHD_Daemon *server;
-	bool control; /* the Unix socket: may change things */
-	struct connection connections[HARD_MAX_CONNECTIONS];
-	struct mt_log_limit told_full;
+	struct MHD_Daemon *server; /* NULL: a probe that is closed */
+	bool control;              /* the Unix socket: may change things */
+	struct mt_http_connections connections;
 };
 
 struct mt_http {
 	struct mt_control_socket socket;
 	struct listener listeners[MAX_LISTENERS];
 	unsigned count;
+	struct mt_http_probes probes;
 };
 
 /* What a route answers. */
@@ -149,7 +134,7 @@ static const struct route {
 	{"GET", "/api/v1/queues", false, mt_api_queues, NULL},
 	{"GET", "/api/v1/outputs", false, mt_api_outputs, NULL},
 	{"GET", "/api/v1/ports", false, mt_api_ports, NULL},
-	{"GET", "/api/v1/sessions", false, NULL, NULL},
+	{"GET", "/api/v1/sessions", false, mt_api_sessions, NULL},
 	{"GET", "/healthz", false, NULL, serve_health},
 	{"GET", "/metrics", false, NULL, serve_metrics},
 	{"GET", "/", false, NULL, serve_page},
@@ -203,7 +188,7 @@ static void find_reply(struct listener *listener, struct MHD_Connection *connect
 	else
 		reply_error(reply, MHD_HTTP_NOT_FOUND,
 			"no such path; see /, /healthz, /metrics, "
-			"/api/v1/status, ledger, queues, outputs, ports");
+			"/api/v1/status, ledger, queues, outputs, ports, sessions");
 }
 
 static enum MHD_Result send_reply(
@@ -236,21 +221,12 @@ static enum MHD_Result send_reply(
 	return result;
 }
 
-/* --- connections ------------------------------------------------------------------------------ */
-
-static struct connection *connection_of(struct MHD_Connection *connection)
-{
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-
-	return info != NULL ? info->socket_context : NULL;
-}
+/* --- servers ---------------------------------------------------------------------------------- */
 
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
 	const char *method, const char *version, const char *upload, size_t *upload_size,
 	void **request)
 {
-	struct connection *from = connection_of(connection);
 	struct listener *listener = context;
 	struct reply reply = {0};
 	uintptr_t seen = (uintptr_t)*request; /* bytes of body, plus one */
@@ -268,132 +244,9 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 		*request = (void *)seen;
 		return seen > MAX_BODY_BYTES ? MHD_NO : MHD_YES;
 	}
-	if (from != NULL)
-		from->asked = true;
+	mt_http_connection_asked(connection);
 	find_reply(listener, connection, url, strcmp(method, "HEAD") == 0 ? "GET" : method, &reply);
 	return send_reply(connection, url, &reply);
-}
-
-static struct in6_addr address_of(const struct sockaddr *address)
-{
-	struct in6_addr result = IN6ADDR_ANY_INIT;
-
-	if (address != NULL && address->sa_family == AF_INET6) {
-		result = ((const struct sockaddr_in6 *)address)->sin6_addr;
-	} else if (address != NULL && address->sa_family == AF_INET) {
-		result.s6_addr[10] = result.s6_addr[11] = 0xff;
-		memcpy(&result.s6_addr[12], &((const struct sockaddr_in *)address)->sin_addr, 4);
-	}
-	return result;
-}
-
-static unsigned count_open(const struct listener *listener, const struct in6_addr *address)
-{
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < HARD_MAX_CONNECTIONS; i++) {
-		const struct connection *c = &listener->connections[i];
-
-		count += c->used && !c->closing
-			&& (address == NULL || IN6_ARE_ADDR_EQUAL(&c->address, address));
-	}
-	return count;
-}
-
-/* The library sees the end of the stream and cleans up. */
-static void close_connection(struct connection *connection)
-{
-	shutdown(connection->fd, SHUT_RDWR);
-	connection->closing = true;
-}
-
-/* The oldest one of `address`; NULL: of the address that has the most. */
-static void close_oldest(struct listener *listener, const struct in6_addr *address)
-{
-	struct connection *oldest = NULL;
-	unsigned most = 0;
-
-	for (unsigned i = 0; i < HARD_MAX_CONNECTIONS; i++) {
-		struct connection *c = &listener->connections[i];
-		unsigned same;
-
-		if (!c->used || c->closing
-			|| (address != NULL && !IN6_ARE_ADDR_EQUAL(&c->address, address)))
-			continue;
-		same = address == NULL ? count_open(listener, &c->address) : 0;
-		if (oldest == NULL || same > most
-			|| (same == most && c->began_ms < oldest->began_ms)) {
-			oldest = c;
-			most = same;
-		}
-	}
-	if (oldest != NULL)
-		close_connection(oldest);
-}
-
-/* Those who let their first request drip. */
-static void close_late(struct listener *listener, uint64_t now_ms)
-{
-	for (unsigned i = 0; i < HARD_MAX_CONNECTIONS; i++) {
-		struct connection *c = &listener->connections[i];
-
-		if (c->used && !c->closing && !c->asked
-			&& now_ms > c->began_ms + REQUEST_SECONDS * 1000)
-			close_connection(c);
-	}
-}
-
-/* Each new connection, before it is one. */
-static enum MHD_Result make_room(void *context, const struct sockaddr *address, socklen_t length)
-{
-	struct listener *listener = context;
-	struct in6_addr from = address_of(address);
-
-	(void)length;
-	close_late(listener, mt_watch_now_ms());
-	if (!listener->control && count_open(listener, &from) >= MAX_PER_ADDRESS)
-		close_oldest(listener, &from);
-	if (count_open(listener, NULL) >= MAX_CONNECTIONS) {
-		mt_log_limited(&listener->told_full, MT_LOG_WARNING,
-			"http: more than %d connections; the oldest are closed", MAX_CONNECTIONS);
-		close_oldest(listener, NULL);
-	}
-	return MHD_YES;
-}
-
-static void begin_connection(
-	struct listener *listener, struct MHD_Connection *connection, void **socket_context)
-{
-	const union MHD_ConnectionInfo *fd =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	const union MHD_ConnectionInfo *address =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-
-	for (unsigned i = 0; fd != NULL && i < HARD_MAX_CONNECTIONS; i++) {
-		struct connection *c = &listener->connections[i];
-
-		if (c->used)
-			continue;
-		*c = (struct connection){
-			.used = true,
-			.fd = fd->connect_fd,
-			.began_ms = mt_watch_now_ms(),
-			.address = address_of(address != NULL ? address->client_addr : NULL),
-		};
-		*socket_context = c;
-		return;
-	}
-}
-
-static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
-	enum MHD_ConnectionNotificationCode code)
-{
-	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-		begin_connection(context, connection, socket_context);
-	} else if (*socket_context != NULL) {
-		((struct connection *)*socket_context)->used = false;
-		*socket_context = NULL;
-	}
 }
 
 /* The library's own words on broken requests: of no use to an operator. */
@@ -404,30 +257,65 @@ static void no_log(void *context, const char *format, va_list args)
 	(void)args;
 }
 
-static int start_listener(struct mt_http *http, struct mt_daemon *daemon, int fd, bool control)
+/* Takes over the descriptor. */
+static int start_server(void *context, int fd)
 {
-	struct listener *listener = &http->listeners[http->count];
+	struct listener *listener = context;
+
+	listener->server =
+		MHD_start_daemon(MHD_USE_AUTO_INTERNAL_THREAD, 0, mt_http_connections_accept,
+			&listener->connections, handle, listener, MHD_OPTION_EXTERNAL_LOGGER,
+			no_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+			(unsigned)MT_HTTP_HARD_MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
+			(unsigned)TIMEOUT_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+			(size_t)MEMORY_PER_CONNECTION, MHD_OPTION_NOTIFY_CONNECTION,
+			mt_http_connections_notify, &listener->connections, MHD_OPTION_END);
+	if (listener->server != NULL)
+		return 0;
+	close(fd);
+	return -ENOMEM;
+}
+
+/* Closes its connections too. */
+static void stop_server(void *context)
+{
+	struct listener *listener = context;
+
+	if (listener->server != NULL)
+		MHD_stop_daemon(listener->server);
+	listener->server = NULL;
+}
+
+static struct listener *add_listener(struct mt_http *http, struct mt_daemon *daemon, bool control)
+{
+	struct listener *listener = &http->listeners[http->count++];
 
 	listener->daemon = daemon;
 	listener->control = control;
-	listener->server = MHD_start_daemon(MHD_USE_AUTO_INTERNAL_THREAD, 0, make_room, listener,
-		handle, listener, MHD_OPTION_EXTERNAL_LOGGER, no_log, NULL,
-		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-		(unsigned)HARD_MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-		(unsigned)TIMEOUT_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)MEMORY_PER_CONNECTION, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
-		listener, MHD_OPTION_END);
-	if (listener->server == NULL) {
-		close(fd);
-		return -ENOMEM;
+	listener->connections.local = control;
+	return listener;
+}
+
+/* The configuration has no more addresses than there are listeners. */
+static int start_tcp(struct mt_http *http, struct mt_daemon *daemon, char *error, size_t error_size)
+{
+	const struct mt_config_http *config = &daemon->config->http;
+	bool early = daemon->pump.count > 0;
+	int rc = 0;
+
+	for (unsigned i = 0; rc >= 0 && i < config->listen_count; i++) {
+		rc = mt_http_listen_tcp("http.listen", config->listen[i], early, error, error_size);
+		if (rc >= 0)
+			rc = start_server(add_listener(http, daemon, false), rc);
 	}
-	http->count++;
-	return 0;
+	for (unsigned i = 0; rc >= 0 && i < config->probe_listen_count; i++)
+		rc = mt_http_probes_add(&http->probes, config->probe_listen[i], early,
+			add_listener(http, daemon, false), error, error_size);
+	return rc < 0 ? rc : mt_http_probes_start(&http->probes);
 }
 
 int mt_http_start(struct mt_daemon *daemon, struct mt_http **result, char *error, size_t error_size)
 {
-	const struct mt_config_http *config = &daemon->config->http;
 	struct mt_http *http = calloc(1, sizeof(*http));
 	int rc;
 
@@ -435,20 +323,19 @@ int mt_http_start(struct mt_daemon *daemon, struct mt_http **result, char *error
 	snprintf(error, error_size, "http: out of memory or descriptors; see ulimit -n");
 	if (http == NULL)
 		return -ENOMEM;
-	snprintf(http->socket.path, sizeof(http->socket.path), "%s", config->control_socket);
+	http->probes.daemon = daemon;
+	http->probes.serve = start_server;
+	http->probes.leave = stop_server;
+	snprintf(http->socket.path, sizeof(http->socket.path), "%s",
+		daemon->config->http.control_socket);
 	rc = mt_http_listen_unix(&http->socket, error, error_size);
 	if (rc < 0) {
 		free(http); /* the socket is someone else's: leave it */
 		return rc;
 	}
-	rc = start_listener(http, daemon, rc, true);
-	for (unsigned i = 0; rc == 0 && i < config->listen_count; i++) {
-		rc = http->count < MAX_LISTENERS ? mt_http_listen_tcp(
-			     config->listen[i], daemon->pump.count > 0, error, error_size)
-						 : -E2BIG;
-		if (rc >= 0)
-			rc = start_listener(http, daemon, rc, false);
-	}
+	rc = start_server(add_listener(http, daemon, true), rc);
+	if (rc == 0)
+		rc = start_tcp(http, daemon, error, error_size);
 	if (rc < 0) {
 		mt_http_stop(http);
 		return rc;
@@ -461,8 +348,9 @@ void mt_http_stop(struct mt_http *http)
 {
 	if (http == NULL)
 		return;
+	mt_http_probes_stop(&http->probes);
 	for (unsigned i = 0; i < http->count; i++)
-		MHD_stop_daemon(http->listeners[i].server);
+		stop_server(&http->listeners[i]);
 	mt_http_remove_unix(&http->socket);
 	free(http);
 }

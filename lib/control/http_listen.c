@@ -111,7 +111,15 @@ static int parse_address(const char *text, struct sockaddr_storage *storage, soc
 	return inet_pton(AF_INET, host, &v4->sin_addr) == 1 ? 0 : -EINVAL;
 }
 
-int mt_http_listen_tcp(const char *text, bool early, char *error, size_t error_size)
+static int refuse(const char *key, const char *text, int rc, char *error, size_t error_size)
+{
+	snprintf(error, error_size,
+		"%s: %s: %s; is the port taken, or the address not of this machine?", key, text,
+		strerror(-rc));
+	return rc;
+}
+
+int mt_http_bind_tcp(const char *key, const char *text, bool early, char *error, size_t error_size)
 {
 	struct sockaddr_storage address;
 	socklen_t length;
@@ -127,18 +135,37 @@ int mt_http_listen_tcp(const char *text, bool early, char *error, size_t error_s
 			|| (early
 				&& setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &(int){1}, sizeof(int))
 					< 0)
-			|| bind(fd, (struct sockaddr *)&address, length) < 0
-			|| listen(fd, BACKLOG) < 0)
+			|| bind(fd, (struct sockaddr *)&address, length) < 0)
 			rc = -errno;
 	}
 	if (rc == 0)
 		return fd;
 	if (fd >= 0)
 		close(fd);
-	snprintf(error, error_size,
-		"http.listen: %s: %s; is the port taken, or the address not of this machine?", text,
-		strerror(-rc));
-	return rc;
+	return refuse(key, text, rc, error, error_size);
+}
+
+int mt_http_open(int fd)
+{
+	return listen(fd, BACKLOG) < 0 ? -errno : 0;
+}
+
+void mt_http_shut(int fd)
+{
+	/* Linux: a listening socket is then as it was before it listened, and still bound. */
+	shutdown(fd, SHUT_RDWR);
+}
+
+int mt_http_listen_tcp(
+	const char *key, const char *text, bool early, char *error, size_t error_size)
+{
+	int fd = mt_http_bind_tcp(key, text, early, error, error_size);
+	int rc = fd < 0 ? fd : mt_http_open(fd);
+
+	if (fd < 0 || rc == 0)
+		return fd;
+	close(fd);
+	return refuse(key, text, rc, error, error_size);
 }
 
 void mt_http_remove_unix(const struct mt_control_socket *control)

@@ -19,7 +19,17 @@ int mt_http_listen_unix(struct mt_control_socket *control, char *error, size_t e
 /* Removes the socket, and the folder if it was made. */
 void mt_http_remove_unix(const struct mt_control_socket *control);
 
-/* Listens on "127.0.0.1:8080" or "[::1]:8080". `early`: even if the machine does not have the
- * address yet, because a host interface will be given it (ip(7), IP_FREEBIND). Returns a
- * descriptor, or -errno with one line in `error`. */
-int mt_http_listen_tcp(const char *text, bool early, char *error, size_t error_size);
+/* Takes "127.0.0.1:8080" or "[::1]:8080", which is an entry of `key` in the configuration. `early`:
+ * even if the machine does not have the address yet, because a host interface will be given it
+ * (ip(7), IP_FREEBIND). Returns a descriptor, or -errno with one line in `error`. */
+int mt_http_bind_tcp(const char *key, const char *text, bool early, char *error, size_t error_size);
+
+/* Lets a bound descriptor listen. Returns 0 or -errno. */
+int mt_http_open(int fd);
+
+/* Lets it refuse connections, until it is opened again; the address stays taken. */
+void mt_http_shut(int fd);
+
+/* mt_http_bind_tcp() and mt_http_open(). */
+int mt_http_listen_tcp(
+	const char *key, const char *text, bool early, char *error, size_t error_size);

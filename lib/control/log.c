@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control/monotonic.h"
+
 static _Atomic int max_level = MT_LOG_INFO;
 
 static const char *level_name(enum mt_log_level level)
@@ -69,17 +71,9 @@ void mt_log(enum mt_log_level level, const char *format, ...)
 	write_line(level, text);
 }
 
-static uint64_t monotonic_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 bool mt_log_limited(struct mt_log_limit *limit, enum mt_log_level level, const char *format, ...)
 {
-	uint64_t now_ms = monotonic_ms();
+	uint64_t now_ms = mt_monotonic_ms();
 	char text[1024];
 	size_t used;
 	va_list args;

@@ -34,6 +34,8 @@
 	X(PORT_UP, "mirrortap_port_up", "gauge", "",                                               \
 		"1 if the port is started, 0 while it is reset or gone.")                          \
 	X(PORT_LINK, "mirrortap_port_link", "gauge", "", "1 if the port has link.")                \
+	X(PORT_RESETS, "mirrortap_port_resets", "counter", "",                                     \
+		"Times that the port's device was reset, or came back.")                           \
 	X(PORT_MISSED, "mirrortap_port_missed_packets", "counter", "packets",                      \
 		"Packets that the device dropped because its receive queues were full (imissed).") \
 	X(PORT_ERRORS, "mirrortap_port_receive_errors", "counter", "",                             \
@@ -99,11 +101,26 @@
 		"Most packets that the queue's owner ever found waiting.")                         \
 	X(LATENCY, "mirrortap_latency_seconds", "histogram", "seconds",                            \
 		"Time from receive to delivery, of each frame.")                                   \
+	X(SESSIONS, "mirrortap_sessions", "gauge", "", "Sessions (VNIs) seen since the start.")    \
+	X(SESSION_PACKETS, "mirrortap_session_packets", "counter", "packets",                      \
+		"Inner frames of the session that went on to the queues.")                         \
+	X(SESSION_BYTES, "mirrortap_session_bytes", "counter", "bytes",                            \
+		"Bytes of the inner frames of the session.")                                       \
+	X(SESSION_TRUNCATED, "mirrortap_session_truncated_packets", "counter", "packets",          \
+		"Inner frames of the session that arrived truncated.")                             \
+	X(SESSION_DROPPED, "mirrortap_session_dropped_packets", "counter", "packets",              \
+		"Packets dropped whose session was known.")                                        \
+	X(SESSION_LAST_SEEN, "mirrortap_session_last_seen_timestamp_seconds", "gauge", "seconds",  \
+		"When the session was last seen, since 1970-01-01 UTC.")                           \
+	X(SESSION_TABLE_FULL, "mirrortap_session_table_full_packets", "counter", "packets",        \
+		"Inner frames that no session was counted for because a worker's table was full.") \
 	X(OUTPUT_UP, "mirrortap_output_up", "gauge", "", "1 if the output can take frames.")       \
 	X(OUTPUT_REQUIRED, "mirrortap_output_required", "gauge", "",                               \
 		"1 if the output is marked as required for health.")                               \
 	X(OUTPUT_ERRORS, "mirrortap_output_errors", "counter", "",                                 \
 		"Times that the output went into its error state.")                                \
+	X(OUTPUT_RESETS, "mirrortap_output_resets", "counter", "",                                 \
+		"Times that the output's device was reset, or came back.")                         \
 	X(OUTPUT_OFFERED, "mirrortap_output_offered_packets", "counter", "packets",                \
 		"Frames offered to the output.")                                                   \
 	X(OUTPUT_DELIVERED, "mirrortap_output_delivered_packets", "counter", "packets",            \

@@ -9,7 +9,9 @@
 #include <rte_version.h>
 
 #include "control/metrics.h"
+#include "control/sessions.h"
 #include "control/xstats.h"
+#include "output/ethdev_life.h"
 #include "output/ring.h"
 #include "version.h"
 
@@ -112,6 +114,8 @@ static void add_port(struct mt_metrics *m, struct mt_daemon *daemon, unsigned in
 	mt_watch_read_port(daemon, index, sample);
 	mt_metrics_add(m, MT_METRIC_PORT_UP, sample->started, "port", name, NULL);
 	mt_metrics_add(m, MT_METRIC_PORT_LINK, sample->link, "port", name, NULL);
+	mt_metrics_add(m, MT_METRIC_PORT_RESETS,
+		atomic_load_explicit(&port->life.resets, memory_order_relaxed), "port", name, NULL);
 	mt_metrics_add(m, MT_METRIC_PORT_MISSED, sample->imissed, "port", name, NULL);
 	mt_metrics_add(m, MT_METRIC_PORT_ERRORS, sample->ierrors, "port", name, NULL);
 	mt_metrics_add(m, MT_METRIC_PORT_NO_BUFFER, sample->rx_nombuf, "port", name, NULL);
@@ -241,6 +245,48 @@ static void add_ring(struct mt_metrics *m, struct mt_output *output)
 		add_consumer(m, output, q);
 }
 
+/* `name` is empty for a VNI that no session has: such a label is as good as none. */
+static void add_session(struct mt_metrics *m, const char *vni, const char *name,
+	const struct mt_session_counts *counts)
+{
+	mt_metrics_add(
+		m, MT_METRIC_SESSION_PACKETS, counts->packets, "vni", vni, "session", name, NULL);
+	mt_metrics_add(
+		m, MT_METRIC_SESSION_BYTES, counts->bytes, "vni", vni, "session", name, NULL);
+	mt_metrics_add(m, MT_METRIC_SESSION_TRUNCATED, counts->truncated, "vni", vni, "session",
+		name, NULL);
+	mt_metrics_add(
+		m, MT_METRIC_SESSION_DROPPED, counts->drops, "vni", vni, "session", name, NULL);
+	if (counts->last_ns != 0)
+		mt_metrics_add(m, MT_METRIC_SESSION_LAST_SEEN, counts->last_ns / 1000000000, "vni",
+			vni, "session", name, NULL);
+}
+
+static const char *session_name(const struct mt_daemon *daemon, uint32_t vni)
+{
+	const char *name = NULL;
+
+	if (daemon->policy != NULL)
+		name = mt_policy_session_name(daemon->policy, vni);
+	return name != NULL ? name : "";
+}
+
+static bool add_sessions(struct mt_metrics *m, struct mt_daemon *daemon)
+{
+	struct mt_session_list list;
+
+	if (mt_sessions_list(&daemon->datapath, MT_SESSIONS_BY_AGE, &list) < 0)
+		return false;
+	mt_metrics_add(m, MT_METRIC_SESSIONS, list.seen, NULL);
+	mt_metrics_add(m, MT_METRIC_SESSION_TABLE_FULL, list.full.packets, NULL);
+	for (uint32_t s = 0; s < list.count; s++)
+		add_session(m, number(list.sessions[s].vni).text,
+			session_name(daemon, list.sessions[s].vni), &list.sessions[s].counts);
+	add_session(m, "other", "", &list.other);
+	mt_sessions_free(&list);
+	return true;
+}
+
 static void add_output(struct mt_metrics *m, struct mt_daemon *daemon, unsigned index)
 {
 	struct mt_output *output = daemon->snapshot.outputs[index];
@@ -260,6 +306,10 @@ static void add_output(struct mt_metrics *m, struct mt_daemon *daemon, unsigned 
 	mt_metrics_add(m, MT_METRIC_OUTPUT_ERRORS,
 		atomic_load_explicit(&output->errors, memory_order_relaxed), "output", output->name,
 		NULL);
+	if (output->life != NULL)
+		mt_metrics_add(m, MT_METRIC_OUTPUT_RESETS,
+			atomic_load_explicit(&output->life->resets, memory_order_relaxed), "output",
+			output->name, NULL);
 	mt_metrics_add(m, MT_METRIC_OUTPUT_DELIVERED_BYTES, bytes, "output", output->name, NULL);
 	if (output->ops == &mt_output_ring)
 		add_ring(m, output);
@@ -272,7 +322,7 @@ char *mt_metrics_text(struct mt_daemon *daemon, bool openmetrics, size_t *length
 	uint64_t begin = rte_rdtsc();
 	char *text = NULL;
 
-	if (m != NULL && sample != NULL) {
+	if (m != NULL && sample != NULL && add_sessions(m, daemon)) {
 		add_daemon(m, daemon);
 		add_ledger(m, daemon);
 		for (unsigned p = 0; p < daemon->ports_count; p++) {

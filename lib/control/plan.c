@@ -29,8 +29,6 @@ enum {
 	DEFAULT_DATA_BYTES = 2048,
 	DEFAULT_BLOCK_BYTES = 4096, /* net_af_packet: a page */
 	LARGEST_DATA_BYTES = 65344, /* with headroom, rounded up to 64: fits mbuf's 16 bits */
-	/* Fewer stay in the CPU's cache or run dry in a burst; see design.md, "Speed". */
-	LEAST_MBUFS = 16383,
 	HUGEPAGE_BYTES = 2 << 20,
 	DEFAULT_HUGEPAGES_BYTES = 256 << 20, /* what a default machine sets aside for us */
 };
@@ -281,13 +279,13 @@ static int choose_buffer(struct maker *maker, unsigned index)
  *	+ what the mempool caches of workers and control keep to themselves
  *
  * Rings and outputs are shared by all ports, but one port may fill them alone, so they count in
- * full for each. A tap output writes at once and holds nothing. Rounded up to 2^n - 1, which is
- * what a mempool's ring of 2^n slots has room for. */
+ * full for each. A tap output writes at once and holds nothing. Never fewer than the port's
+ * `buffers`. Rounded up to 2^n - 1, which is what a mempool's ring of 2^n slots has room for. */
 static uint64_t count_mbufs(const struct mt_config *config, const struct mt_plan *plan,
 	const struct mt_config_port *port)
 {
 	uint64_t count = (uint64_t)port->descriptors * plan->receivers_count;
-	uint64_t rounded = LEAST_MBUFS;
+	uint64_t rounded = 1;
 
 	count += (uint64_t)BURST_MBUFS * plan->workers_count;
 	count += (uint64_t)CACHE_MBUFS * (plan->workers_count + 1);
@@ -299,7 +297,7 @@ static uint64_t count_mbufs(const struct mt_config *config, const struct mt_plan
 		if (config->outputs[i].type == MT_OUTPUT_PORT)
 			count += (uint64_t)PORT_OUTPUT_DESCRIPTORS * plan->queues;
 	}
-	while (rounded < count)
+	while (rounded < count || rounded < port->buffers)
 		rounded = rounded * 2 + 1;
 	return rounded;
 }
@@ -326,7 +324,8 @@ static int size_memory(struct maker *maker)
 		if (config->outputs[i].type == MT_OUTPUT_PORT)
 			plan->outputs_bytes += PORT_OUTPUT_BYTES;
 	}
-	plan->total_bytes = plan->rings_bytes + plan->outputs_bytes;
+	plan->workers_bytes = (uint64_t)plan->workers_count * MT_PLAN_WORKER_BYTES;
+	plan->total_bytes = plan->workers_bytes + plan->rings_bytes + plan->outputs_bytes;
 	for (unsigned i = 0; i < config->ports_count; i++) {
 		if (choose_buffer(maker, i) < 0)
 			return -EINVAL;
@@ -424,6 +423,17 @@ static void print_outputs(const struct mt_config *config, unsigned queues, FILE 
 	}
 }
 
+static void print_policy(const struct mt_policy_spec *policy, FILE *stream)
+{
+	unsigned rules = 0;
+
+	for (unsigned f = 0; f < policy->filters_count; f++)
+		rules += policy->filters[f].rules_count;
+	fprintf(stream, "sessions: %u, other VNIs: %s\n", policy->sessions_count,
+		policy->drop_unknown ? "drop" : "accept");
+	fprintf(stream, "filters: %u, with %u rules\n", policy->filters_count, rules);
+}
+
 static void print_memory(const struct mt_config *config, const struct mt_plan *plan, FILE *stream)
 {
 	uint64_t pages = (plan->total_bytes + HUGEPAGE_BYTES - 1) / HUGEPAGE_BYTES;
@@ -435,6 +445,7 @@ static void print_memory(const struct mt_config *config, const struct mt_plan *p
 	if (plan->outputs_bytes > 0)
 		fprintf(stream, "  port outputs %13s %8.1f MiB  (at most)\n", "",
 			mebibytes(plan->outputs_bytes));
+	fprintf(stream, "  workers %18s %8.1f MiB\n", "", mebibytes(plan->workers_bytes));
 	fprintf(stream, "  rings %20s %8.1f MiB  (%u to queues)\n", "",
 		mebibytes(plan->rings_bytes), count_queue_rings(plan));
 	fprintf(stream,
@@ -469,6 +480,7 @@ void mt_plan_print(const struct mt_config *config, const struct mt_plan *plan, F
 		"VXLAN", config->tunnels.vxlan_ports, config->tunnels.vxlan_ports_count, stream);
 	print_udp_ports(
 		"GENEVE", config->tunnels.geneve_ports, config->tunnels.geneve_ports_count, stream);
+	print_policy(&config->policy, stream);
 	print_outputs(config, plan->queues, stream);
 	print_memory(config, plan, stream);
 }

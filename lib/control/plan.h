@@ -11,7 +11,8 @@
 #include "control/config.h"
 
 enum {
-	MT_MAX_LCORES = 128, /* EAL's RTE_MAX_LCORE in Debian's DPDK */
+	MT_MAX_LCORES = 128,            /* EAL's RTE_MAX_LCORE in Debian's DPDK */
+	MT_PLAN_WORKER_BYTES = 5 << 18, /* a worker's memory, mostly its table of sessions */
 };
 
 struct mt_plan_worker {
@@ -36,6 +37,7 @@ struct mt_plan {
 		uint32_t buffer_bytes; /* data room of one mbuf, headroom included */
 		uint64_t bytes;        /* of the pool */
 	} ports[MT_MAX_PORTS];
+	uint64_t workers_bytes;
 	uint64_t rings_bytes;
 	uint64_t outputs_bytes;   /* buffers of port outputs, at most */
 	uint64_t consumers_bytes; /* shared with consumers of ring outputs: not hugepages */

@@ -2,23 +2,17 @@
 /* Ports: the devices that receive mirror traffic, each with its pool of mbufs. */
 #pragma once
 
-#include <stdatomic.h>
-
 #include "control/config.h"
 #include "control/plan.h"
 #include "output/ethdev.h"
+#include "output/ethdev_life.h"
 
 struct mt_port {
 	const struct mt_config_port *config;
 	struct mt_ethdev device;
 	struct rte_mempool *pool;         /* on the device's NUMA node */
 	struct mt_ethdev_request request; /* to start it again with */
-	/* What the driver said that needs doing, 1 << enum rte_eth_event_type. Writer: DPDK's
-	 * threads; control takes it. */
-	_Atomic uint32_t events;
-	/* Control only. */
-	bool gone; /* unplugged; looked for again each second */
-	uint64_t resets;
+	struct mt_ethdev_life life;
 };
 
 /* Finds, fits and starts one port, for as many receiving workers as the plan has. Returns 0, or

@@ -11,11 +11,13 @@
 #include <rte_version.h>
 
 #include "control/api.h"
+#include "control/json_list.h"
 #include "control/log.h"
 
 enum {
 	MAX_KEY = 64,
 	MAX_DEPTH = 4,
+	MAX_SESSIONS = 64, /* of one answer: more do not fit into 16 KiB */
 };
 
 /* A callback gets no argument of ours, and DPDK's thread outlives the daemon's documents. */
@@ -57,28 +59,6 @@ static void make_key(char key[MAX_KEY], const char *name)
 }
 
 static void fill_dict(struct rte_tel_data *dict, const json_t *object, unsigned depth);
-
-/* "eth1/0,eth1/1" or "0,1": telemetry has no lists in a list's members' members. */
-static void list_text(char *text, size_t size, const json_t *array)
-{
-	size_t used = 0;
-	json_t *item;
-	size_t i;
-
-	*text = '\0';
-	json_array_foreach ((json_t *)(uintptr_t)array, i, item) {
-		const char *comma = i == 0 ? "" : ",";
-
-		if (json_is_string(item))
-			used += (size_t)snprintf(
-				text + used, size - used, "%s%s", comma, json_string_value(item));
-		else
-			used += (size_t)snprintf(text + used, size - used,
-				"%s%" JSON_INTEGER_FORMAT, comma, json_integer_value(item));
-		if (used >= size)
-			return;
-	}
-}
 
 static void add_text(struct rte_tel_data *dict, const char *key, const char *text)
 {
@@ -124,7 +104,8 @@ static void add_member(
 	} else if (json_is_object(value) && depth < MAX_DEPTH) {
 		add_container(dict, key, value, depth);
 	} else if (json_is_array(value) && !json_is_object(json_array_get(value, 0))) {
-		list_text(text, sizeof(text), value);
+		/* Telemetry has no lists in a list's members' members. */
+		mt_json_list_text(value, "", text, sizeof(text));
 		add_text(dict, key, text);
 	} else if (json_is_null(value)) {
 		add_text(dict, key, "");
@@ -181,24 +162,38 @@ static json_t *health_document(struct mt_daemon *daemon)
 	return mt_api_health(daemon, &healthy);
 }
 
+/* The sum of the others stands first in the list. */
+static json_t *sessions_document(struct mt_daemon *daemon)
+{
+	json_t *document = mt_api_sessions(daemon);
+	json_t *other = json_object_get(document, "other");
+
+	json_object_set_new(other, "vni", json_string("other"));
+	json_array_insert(json_object_get(document, "sessions"), 0, other);
+	return document;
+}
+
 static const struct command {
 	const char *command;
 	json_t *(*make)(struct mt_daemon *daemon);
 	const char *list; /* NULL: the document is one object */
 	const char *id;
+	size_t most; /* objects of the list; 0: all */
 	const char *help;
 } commands[] = {
-	{"/mirrortap/ledger", mt_api_ledger, NULL, NULL, "All verdicts, summed. No parameters."},
-	{"/mirrortap/status", mt_api_status, NULL, NULL, "State of the daemon. No parameters."},
-	{"/mirrortap/workers", mt_api_status, "workers", "lcore",
+	{"/mirrortap/ledger", mt_api_ledger, NULL, NULL, 0, "All verdicts, summed. No parameters."},
+	{"/mirrortap/status", mt_api_status, NULL, NULL, 0, "State of the daemon. No parameters."},
+	{"/mirrortap/workers", mt_api_status, "workers", "lcore", 0,
 		"Workers and their load. Parameter: lcore, else all."},
-	{"/mirrortap/queues", mt_api_queues, "queues", "queue",
+	{"/mirrortap/queues", mt_api_queues, "queues", "queue", 0,
 		"Queues. Parameter: queue, else all."},
-	{"/mirrortap/outputs", mt_api_outputs, "outputs", "name",
+	{"/mirrortap/outputs", mt_api_outputs, "outputs", "name", 0,
 		"Outputs. Parameter: name, else all."},
-	{"/mirrortap/ports", mt_api_ports, "ports", "name", "Ports. Parameter: name, else all."},
-	{"/mirrortap/health", health_document, NULL, NULL,
+	{"/mirrortap/ports", mt_api_ports, "ports", "name", 0, "Ports. Parameter: name, else all."},
+	{"/mirrortap/health", health_document, NULL, NULL, 0,
 		"Health and its reasons. No parameters."},
+	{"/mirrortap/sessions", sessions_document, "sessions", "vni", MAX_SESSIONS + 1,
+		"Sessions. Parameter: VNI or other, else those with the most packets."},
 };
 
 static int answer(const char *name, const char *params, struct rte_tel_data *data)
@@ -224,6 +219,8 @@ static int answer(const char *name, const char *params, struct rte_tel_data *dat
 		json_t *list = json_object_get(document, command->list);
 
 		keep_one(list, command->id, params);
+		for (size_t i = json_array_size(list); command->most > 0 && i > command->most; i--)
+			json_array_remove(list, i - 1);
 		fill_list(data, list, command->id);
 	} else {
 		fill_dict(data, document, 0);

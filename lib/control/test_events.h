@@ -6,8 +6,9 @@
 struct mt_daemon;
 
 #ifdef MT_TEST_EVENTS
-/* Reads "reset PORT", "remove PORT" or "link PORT" (PORT: place in the configuration) from the file
- * that the environment names as MIRRORTAP_TEST_EVENTS, removes the file and raises the event. */
+/* Reads lines like "reset port 0", "remove output 1" or "link port 1" (numbers: places in the
+ * configuration) from the file that the environment names as MIRRORTAP_TEST_EVENTS, removes the
+ * file and raises the events. */
 void mt_test_events(struct mt_daemon *daemon);
 #else
 static inline void mt_test_events(struct mt_daemon *daemon)

@@ -4,23 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "control/daemon.h"
 #include "control/log.h"
+#include "control/monotonic.h"
 #include "control/xstats.h"
 
 enum {
 	SAMPLE_MS = 1000,
 };
-
-uint64_t mt_watch_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 void mt_watch_init(struct mt_watch *watch)
 {
@@ -217,8 +209,13 @@ static void sample_outputs(struct mt_daemon *daemon)
 			.delivered = ledger.outputs[o].delivered,
 		};
 
-		for (unsigned r = 0; r < MT_OUTPUT_DROP_COUNT; r++)
-			now.dropped += ledger.outputs[o].drops[r];
+		/* What an output's own filter keeps from it does not starve it. */
+		for (unsigned r = 0; r < MT_OUTPUT_DROP_COUNT; r++) {
+			if (mt_output_drop_is_wanted(r))
+				now.offered -= ledger.outputs[o].drops[r];
+			else
+				now.dropped += ledger.outputs[o].drops[r];
+		}
 		if (now.offered != before->offered)
 			*starved = now.dropped - before->dropped == now.offered - before->offered;
 		else if (now.delivered != before->delivered || ledger.outputs[o].in_flight == 0)
@@ -239,7 +236,7 @@ bool mt_watch_output_can_take(struct mt_daemon *daemon, unsigned output)
 void mt_watch_look(struct mt_daemon *daemon)
 {
 	struct mt_watch *watch = &daemon->watch;
-	uint64_t now_ms = mt_watch_now_ms();
+	uint64_t now_ms = mt_monotonic_ms();
 
 	atomic_store_explicit(&watch->looked_ms, now_ms, memory_order_relaxed);
 	look_at_workers(daemon, now_ms);
@@ -261,7 +258,7 @@ bool mt_watch_may_go_on(struct mt_daemon *daemon)
 uint64_t mt_watch_heartbeat_age_ms(struct mt_daemon *daemon, unsigned worker)
 {
 	struct mt_heartbeat heartbeat = heartbeat_of(&daemon->watch, worker);
-	uint64_t now_ms = mt_watch_now_ms();
+	uint64_t now_ms = mt_monotonic_ms();
 
 	if (heartbeat.loops
 		!= atomic_load_explicit(
@@ -307,7 +304,7 @@ static void gather_outputs(struct mt_daemon *daemon, struct mt_health_facts *fac
 void mt_watch_health(struct mt_daemon *daemon, struct mt_health *health)
 {
 	uint64_t looked_ms = atomic_load_explicit(&daemon->watch.looked_ms, memory_order_relaxed);
-	uint64_t now_ms = mt_watch_now_ms();
+	uint64_t now_ms = mt_monotonic_ms();
 	struct mt_health_facts facts = {
 		.draining = mt_daemon_is_draining(daemon),
 		.stall_seconds = daemon->config->health.stall_seconds,

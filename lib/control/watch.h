@@ -73,9 +73,6 @@ struct mt_watch {
 	uint64_t sampled_ms;
 };
 
-/* A millisecond clock that no one sets. */
-uint64_t mt_watch_now_ms(void);
-
 void mt_watch_init(struct mt_watch *watch);
 
 /* Looks at everything; control thread, about ten times a second. Logs a worker that got stuck,

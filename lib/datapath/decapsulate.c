@@ -4,6 +4,7 @@
 #include <rte_cpuflags.h>
 #include <rte_vect.h>
 
+#include "datapath/cut.h"
 #include "datapath/decapsulate_simd.h"
 #include "datapath/stages.h"
 #include "packet/fast.h"
@@ -29,26 +30,6 @@ static struct rte_mbuf *cut_front(struct rte_mbuf *frame, uint32_t length)
 	frame->data_len -= length;
 	frame->pkt_len -= length;
 	return frame;
-}
-
-/* Cuts everything behind `length` bytes off. */
-static void cut_back(struct rte_mbuf *frame, uint32_t length)
-{
-	struct rte_mbuf *last = frame;
-	uint16_t segments = 1;
-
-	frame->pkt_len = length;
-	while (length > last->data_len) {
-		length -= last->data_len;
-		last = last->next;
-		segments++;
-	}
-	last->data_len = length;
-	if (last->next != NULL) {
-		rte_pktmbuf_free(last->next);
-		last->next = NULL;
-	}
-	frame->nb_segs = segments;
 }
 
 /* What is left of the stripped headers in front has room for a made-up one: at least 50 bytes were
@@ -98,15 +79,19 @@ static __rte_noinline struct rte_mbuf *decapsulate_any(
 	struct rte_mbuf *inner;
 
 	mt_packet_decapsulate(frame, tunnels, &facts);
+	if (facts.verdict == MT_VERDICT_INNER_TOO_SHORT) {
+		mt_batch_drop_of_session(batch, frame, facts.verdict, facts.vni);
+		return NULL;
+	}
 	if (facts.verdict != MT_VERDICT_ACCEPTED) {
 		mt_batch_drop(batch, frame, facts.verdict);
 		return NULL;
 	}
 	made_up = facts.made_up_ethertype != 0 ? MT_ETHERNET_LENGTH : 0;
 	inner = cut_front(frame, facts.strip);
-	cut_back(inner, facts.inner_length - made_up);
+	mt_cut_back(inner, facts.inner_length - made_up);
 	if (made_up != 0 && !add_ethernet(inner, facts.made_up_ethertype)) {
-		mt_batch_drop(batch, inner, MT_VERDICT_NO_HEADROOM);
+		mt_batch_drop_of_session(batch, inner, MT_VERDICT_NO_HEADROOM, facts.vni);
 		return NULL;
 	}
 	facts.flags |= checksum_flag(device_flags);
@@ -170,7 +155,7 @@ static __rte_always_inline bool decapsulate_fast(const struct mt_fast *fast,
 
 /* All frames but those in the set `done`. */
 static __rte_always_inline void decapsulate_batch(const struct mt_snapshot *snapshot,
-	const struct mt_hash_config *hash, struct mt_batch *batch, uint32_t done)
+	const struct mt_hash_config *hash, struct mt_batch *batch, uint64_t done)
 {
 	const struct mt_fast fast = snapshot->fast;
 	const uint64_t time_ns = batch->time_ns;
@@ -180,11 +165,13 @@ static __rte_always_inline void decapsulate_batch(const struct mt_snapshot *snap
 	for (uint16_t i = 0; i < count; i++) {
 		struct rte_mbuf *frame = batch->frames[i];
 
-		if ((done >> i & 1) == 0
-			&& unlikely(!decapsulate_fast(&fast, hash, frame, time_ns))) {
-			frame = decapsulate_any(&snapshot->tunnels, batch, frame);
-			if (frame == NULL)
+		if ((done >> i & 1) == 0) {
+			batch->received_bytes += frame->pkt_len;
+			if (unlikely(!decapsulate_fast(&fast, hash, frame, time_ns)))
+				frame = decapsulate_any(&snapshot->tunnels, batch, frame);
+			if (unlikely(frame == NULL))
 				continue;
+			mt_sums_add(&batch->sums, frame);
 		}
 		batch->frames[kept++] = frame;
 	}
@@ -193,11 +180,13 @@ static __rte_always_inline void decapsulate_batch(const struct mt_snapshot *snap
 
 void mt_stage_decapsulate(const struct mt_snapshot *snapshot, struct mt_batch *batch)
 {
-	uint32_t done = 0;
+	uint64_t done = 0;
 
+	batch->received_bytes = 0;
+	batch->sums = mt_sums_none();
 	if (snapshot->simd != NULL) {
-		done = snapshot->simd(&snapshot->fast, batch->frames, batch->count, batch->time_ns);
-		if (likely(done == UINT32_MAX >> (MT_BURST - batch->count)))
+		done = snapshot->simd(&snapshot->fast, batch);
+		if (likely(done == UINT64_MAX >> (MT_BURST - batch->count)))
 			return;
 	}
 	/* The default as a constant: the masks of the hash vanish from the code. */

@@ -91,6 +91,14 @@ struct hashing {
 	uint16_t count;
 };
 
+/* What is added up of them, lane by lane. */
+struct lane_sums {
+	mt_simd32 received;
+	mt_simd32 bytes;
+	mt_simd32 some; /* the third number of each lane counts */
+	mt_simd32 all;
+};
+
 static inline struct constants prepare(const struct mt_fast *fast, uint64_t time_ns)
 {
 	const uint32_t address = (uint32_t)fast->hash.address;
@@ -155,7 +163,7 @@ static inline void hash_endpoints(const struct mt_hash_config *config,
  * constant, so that the usual code has nothing of it. */
 static __rte_always_inline bool decapsulate_lanes(const struct mt_fast *fast,
 	const struct constants *constants, bool mixed, struct rte_mbuf **frames,
-	struct hashing *hashing)
+	struct hashing *hashing, struct lane_sums *sums)
 {
 	const uint8_t *mbuf[MT_LANES];
 	const uint8_t *at[MT_LANES];
@@ -260,7 +268,21 @@ static __rte_always_inline bool decapsulate_lanes(const struct mt_fast *fast,
 	for (unsigned lane = 0; lane < MT_LANES; lane++)
 		hashing->frames[hashing->count + lane] = frames[lane];
 	hashing->count += MT_LANES;
+	sums->received += length;
+	sums->bytes += inner_length;
+	sums->some |= info;
+	sums->all &= info;
 	return true;
+}
+
+static inline void add_up(const struct lane_sums *lanes, struct mt_batch *batch)
+{
+	for (unsigned lane = 0; lane < MT_LANES; lane++) {
+		batch->received_bytes += lanes->received[4 * lane];
+		batch->sums.bytes += lanes->bytes[4 * lane];
+		batch->sums.some |= lanes->some[4 * lane + 2];
+		batch->sums.all &= lanes->all[4 * lane + 2];
+	}
 }
 
 /* mt_hash_join() of all, a step of it at a time. */
@@ -285,29 +307,33 @@ enum {
 	GIVE_UP = 2,
 };
 
-uint32_t MT_SIMD_NAME(
-	const struct mt_fast *fast, struct rte_mbuf **frames, uint16_t count, uint64_t time_ns)
+uint64_t MT_SIMD_NAME(const struct mt_fast *fast, struct mt_batch *batch)
 {
-	const struct constants constants = prepare(fast, time_ns);
+	const struct constants constants = prepare(fast, batch->time_ns);
+	struct lane_sums sums = {ALL(0), ALL(0), ALL(0), ALL(UINT32_MAX)};
+	struct rte_mbuf **frames = batch->frames;
+	const uint16_t count = batch->count;
 	struct hashing hashing;
-	uint32_t done = 0;
+	uint64_t done = 0;
 	unsigned misses = 0;
 	bool mixed = false;
 
 	hashing.count = 0;
 	for (unsigned i = 0; i + MT_LANES <= count && misses < GIVE_UP; i += MT_LANES) {
 		bool taken = mixed
-			? decapsulate_lanes(fast, &constants, true, &frames[i], &hashing)
-			: decapsulate_lanes(fast, &constants, false, &frames[i], &hashing);
+			? decapsulate_lanes(fast, &constants, true, &frames[i], &hashing, &sums)
+			: decapsulate_lanes(fast, &constants, false, &frames[i], &hashing, &sums);
 
 		if (unlikely(!taken && !mixed)) {
-			mixed = decapsulate_lanes(fast, &constants, true, &frames[i], &hashing);
+			mixed = decapsulate_lanes(
+				fast, &constants, true, &frames[i], &hashing, &sums);
 			taken = mixed;
 		}
 		misses = taken ? 0 : misses + 1;
 		if (likely(taken))
-			done |= ((1u << MT_LANES) - 1) << i;
+			done |= ((1ull << MT_LANES) - 1) << i;
 	}
 	hash_frames(&fast->hash, &hashing);
+	add_up(&sums, batch);
 	return done;
 }

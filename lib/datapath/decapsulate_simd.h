@@ -4,8 +4,7 @@
 
 #include <stdint.h>
 
-#include <rte_mbuf.h>
-
+#include "datapath/batch.h"
 #include "packet/fast.h"
 
 /* Device flags that an inner frame keeps, and those that may say something bad of the outer packet
@@ -13,11 +12,10 @@
 #define MT_FLAGS_BORROWED (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL)
 #define MT_FLAGS_MAYBE_BAD (RTE_MBUF_F_RX_IP_CKSUM_BAD | RTE_MBUF_F_RX_L4_CKSUM_BAD)
 
-/* Decapsulates those of `count` (at most MT_BURST) frames that it can, exactly as the plain way in
- * decapsulate.c would, and leaves the others untouched. Returns the set of the former: bit i for
- * frames[i]. */
-typedef uint32_t mt_decapsulate_simd_t(
-	const struct mt_fast *fast, struct rte_mbuf **frames, uint16_t count, uint64_t time_ns);
+/* Decapsulates those frames of the batch that it can, exactly as the plain way in decapsulate.c
+ * would, adds them up, and leaves the others untouched, all in their places. Returns the set of the
+ * former: bit i for frames[i]. */
+typedef uint64_t mt_decapsulate_simd_t(const struct mt_fast *fast, struct mt_batch *batch);
 
 mt_decapsulate_simd_t mt_decapsulate_avx512, mt_decapsulate_avx2; /* x86-64 */
 

@@ -2,6 +2,7 @@
 #include "datapath/stages.h"
 #include "datapath/worker.h"
 #include "output/output.h"
+#include "output/release.h"
 #include "packet/frame_info.h"
 
 static void count_latency(struct mt_latency *latency, uint64_t ns, uint32_t frames)
@@ -56,29 +57,36 @@ static void measure_latency(struct mt_latency *latency, uint64_t now_ns, const s
 			times->frames[t]);
 }
 
-void mt_stage_deliver(
-	struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames, uint16_t count)
+static void deliver_all(const struct mt_snapshot *snapshot, uint16_t queue,
+	struct rte_mbuf **frames, uint16_t count)
+{
+	const uint16_t outputs = snapshot->outputs_count;
+
+	if (outputs == 0)
+		mt_release(frames, count);
+	/* One reference for each output, no copies. */
+	for (uint16_t i = 0; outputs > 1 && i < count; i++)
+		rte_pktmbuf_refcnt_update(frames[i], outputs - 1);
+	for (uint16_t o = 0; o < outputs; o++)
+		snapshot->outputs[o]->ops->send(snapshot->outputs[o], queue, frames, count);
+}
+
+void mt_stage_deliver(struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames,
+	uint16_t count, uint64_t bytes)
 {
 	const struct mt_snapshot *snapshot = worker->snapshot;
-	const uint16_t outputs = snapshot->outputs_count;
 	struct mt_queue_counters *counters = &worker->datapath->queues[queue]->counters;
 	struct times times;
-	uint64_t bytes = 0;
 
-	for (uint16_t i = 0; i < count; i++)
-		bytes += frames[i]->pkt_len;
 	read_times(&times, frames, count);
 	mt_commit_begin(&counters->commit);
 	mt_count(&counters->counts.accepted, count);
 	mt_count(&counters->counts.accepted_bytes, bytes);
 	mt_commit_end(&counters->commit);
 
-	if (outputs == 0)
-		rte_pktmbuf_free_bulk(frames, count);
-	/* One reference for each output, no copies. */
-	for (uint16_t i = 0; outputs > 1 && i < count; i++)
-		rte_pktmbuf_refcnt_update(frames[i], outputs - 1);
-	for (uint16_t o = 0; o < outputs; o++)
-		snapshot->outputs[o]->ops->send(snapshot->outputs[o], queue, frames, count);
+	if (snapshot->chooses)
+		mt_deliver_chosen(snapshot, queue, frames, count);
+	else
+		deliver_all(snapshot, queue, frames, count);
 	measure_latency(&counters->latency, mt_clock_ns(&worker->clock, rte_rdtsc()), &times);
 }

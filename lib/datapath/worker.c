@@ -7,6 +7,7 @@
 
 #include "datapath/stages.h"
 #include "output/output.h"
+#include "output/release.h"
 
 enum {
 	HOUSEKEEPING_LOOPS = 1024,
@@ -18,6 +19,7 @@ const char *mt_stage_name(enum mt_stage stage)
 		[MT_STAGE_IDLE] = "idle",
 		[MT_STAGE_RECEIVE] = "receive",
 		[MT_STAGE_DECAPSULATE] = "decapsulate",
+		[MT_STAGE_POLICY] = "policy",
 		[MT_STAGE_HOST] = "host",
 		[MT_STAGE_SPREAD] = "spread",
 		[MT_STAGE_DELIVER] = "deliver",
@@ -32,13 +34,13 @@ static inline void enter(struct mt_worker *worker, enum mt_stage stage)
 }
 
 static void count_batch(struct mt_worker *worker, const struct mt_rx *rx,
-	const struct mt_batch *batch, uint16_t received, uint64_t bytes)
+	const struct mt_batch *batch, uint16_t received)
 {
 	struct mt_receive_counts *counts = &worker->receive.counts;
 
 	mt_commit_begin(&worker->receive.commit);
 	mt_count(&counts->packets[rx->port], received);
-	mt_count(&counts->bytes[rx->port], bytes);
+	mt_count(&counts->bytes[rx->port], batch->received_bytes);
 	mt_count(&counts->queued, batch->count);
 	if (unlikely(batch->count != received)) {
 		mt_count(&counts->host[rx->port], batch->host_count);
@@ -52,7 +54,6 @@ static void count_batch(struct mt_worker *worker, const struct mt_rx *rx,
 static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 {
 	struct mt_batch batch;
-	uint64_t bytes = 0;
 	uint16_t received;
 
 	enter(worker, MT_STAGE_RECEIVE);
@@ -63,27 +64,32 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 	batch.count = received;
 	batch.dropped_count = 0;
 	batch.host_count = 0;
+	batch.session_drops_count = 0;
 	memset(batch.verdicts, 0, sizeof(batch.verdicts));
 	batch.time_ns = mt_clock_ns(&worker->clock, rte_rdtsc());
-	for (uint16_t i = 0; i < received; i++) {
+	for (uint16_t i = 0; i < received; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(batch.frames[i], void *));
-		bytes += batch.frames[i]->pkt_len;
-	}
 
 	mt_stage_decapsulate(worker->snapshot, &batch);
+	if (worker->snapshot->policy != NULL && batch.count > 0) {
+		enter(worker, MT_STAGE_POLICY);
+		mt_stage_policy(worker, &batch);
+	}
 	if (unlikely(batch.host_count > 0)) {
 		enter(worker, MT_STAGE_HOST);
 		mt_stage_host(worker, rx->port, &batch);
 	}
 	/* Counted before anything goes on to another worker, so that the ledger never sees more
 	 * leave a queue than went in. */
-	count_batch(worker, rx, &batch, received, bytes);
+	count_batch(worker, rx, &batch, received);
 	if (unlikely(batch.dropped_count > 0))
-		rte_pktmbuf_free_bulk(batch.dropped, batch.dropped_count);
+		mt_release(batch.dropped, batch.dropped_count);
 	if (likely(batch.count > 0)) {
 		enter(worker, MT_STAGE_SPREAD);
+		mt_sessions_gather(&worker->sessions, &batch);
 		mt_stage_spread(worker, &batch);
 	}
+	mt_sessions_count(&worker->sessions, &batch);
 	return received;
 }
 
@@ -93,6 +99,7 @@ static uint16_t serve_queue(struct mt_worker *worker, uint16_t index)
 	struct mt_queue *queue = worker->datapath->queues[index];
 	struct rte_mbuf *frames[MT_BURST];
 	uint16_t count = 0;
+	uint64_t bytes = 0;
 	unsigned left;
 
 	if (queue->ring != NULL) {
@@ -101,7 +108,9 @@ static uint16_t serve_queue(struct mt_worker *worker, uint16_t index)
 			if (unlikely(count + left > queue->counters.high_water))
 				mt_count(&queue->counters.high_water,
 					count + left - queue->counters.high_water);
-			mt_stage_deliver(worker, index, frames, count);
+			for (uint16_t i = 0; i < count; i++)
+				bytes += frames[i]->pkt_len;
+			mt_stage_deliver(worker, index, frames, count, bytes);
 		}
 	}
 	for (uint16_t o = 0; o < snapshot->outputs_count; o++) {
@@ -152,6 +161,7 @@ int mt_worker_run(void *arg)
 	uint64_t begin;
 
 	mt_clock_set(&worker->clock);
+	mt_idle_init(&worker->idle, worker->snapshot->idle);
 	rte_rcu_qsbr_thread_register(datapath->readers, worker->index);
 	rte_rcu_qsbr_thread_online(datapath->readers, worker->index);
 	begin = rte_rdtsc();
@@ -169,6 +179,7 @@ int mt_worker_run(void *arg)
 		if (unlikely(++loops % HOUSEKEEPING_LOOPS == 0))
 			mt_clock_set(&worker->clock);
 		atomic_store_explicit(&worker->heartbeat, loops, memory_order_relaxed);
+		mt_idle_after(&worker->idle, packets);
 		begin = count_load(worker, begin, packets);
 	}
 	rte_rcu_qsbr_thread_offline(datapath->readers, worker->index);

@@ -12,7 +12,10 @@
 #include "datapath/batch.h"
 #include "datapath/clock.h"
 #include "datapath/counters.h"
+#include "datapath/idle.h"
+#include "datapath/sessions.h"
 #include "datapath/snapshot.h"
+#include "policy/policy.h"
 
 enum {
 	MT_MAX_RX_PER_WORKER = 64,
@@ -32,6 +35,7 @@ enum mt_stage {
 	MT_STAGE_IDLE,
 	MT_STAGE_RECEIVE, /* in the driver */
 	MT_STAGE_DECAPSULATE,
+	MT_STAGE_POLICY,
 	MT_STAGE_HOST,
 	MT_STAGE_SPREAD,
 	MT_STAGE_DELIVER, /* in an output */
@@ -72,6 +76,13 @@ struct mt_datapath {
  * them before the call. Control thread. Returns false if one did not within `limit_ms`. */
 bool mt_datapath_synchronize(struct mt_datapath *datapath, unsigned limit_ms);
 
+/* The frames of a batch that go to one queue. */
+struct mt_spread {
+	uint64_t bytes;
+	uint16_t count;
+	struct rte_mbuf *frames[MT_BURST];
+};
+
 /* Memory of one worker, on its NUMA node. */
 struct mt_worker {
 	/* Set by control before the start, then read only. */
@@ -91,14 +102,16 @@ struct mt_worker {
 	struct mt_receive_counters receive;
 	struct mt_full_counters full;
 	struct mt_load_counters load;
+	struct mt_sessions sessions;
 	_Atomic uint64_t heartbeat __rte_cache_aligned; /* loops */
 	_Atomic uint8_t stage;                          /* enum mt_stage */
 	_Atomic bool drained; /* in MT_PHASE_DRAIN: its receive queues were empty */
 
 	/* The worker's own. */
 	struct mt_clock clock __rte_cache_aligned;
-	uint16_t spread_counts[MT_DATAPATH_MAX_QUEUES];
-	struct rte_mbuf *spread[MT_DATAPATH_MAX_QUEUES][MT_BURST];
+	struct mt_idle idle;
+	struct mt_policy_state policy;
+	struct mt_spread spread[MT_DATAPATH_MAX_QUEUES];
 } __rte_cache_aligned;
 
 /* Body of a worker's lcore, for rte_eal_remote_launch(); `worker` is a struct mt_worker. Returns 0

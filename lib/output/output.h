@@ -13,6 +13,8 @@
 
 #include "output/commit.h"
 
+struct mt_ethdev_life;
+
 enum {
 	MT_OUTPUT_MAX_QUEUES = 64,
 	MT_OUTPUT_MAX_NAME = 15,
@@ -26,7 +28,9 @@ enum {
 	X(ERROR, "error", "The output is in an error state, or the write failed.")            \
 	X(TOO_LONG, "too_long", "The frame is longer than the output's MTU allows.")          \
 	X(STOPPED, "stopped", "Not taken by its reader before the daemon ended.")             \
-	X(CONSUMER_ABSENT, "consumer_absent", "No consumer was attached to the ring.")
+	X(CONSUMER_ABSENT, "consumer_absent", "No consumer was attached to the ring.")        \
+	X(FILTERED, "filtered", "The output's own filter rejects the frame, as it should.")   \
+	X(SAMPLED, "sampled", "The output keeps 1 in N flows or packets: this is not one.")
 
 enum mt_output_drop {
 #define X(symbol, name, meaning) MT_OUTPUT_DROP_##symbol,
@@ -34,6 +38,12 @@ enum mt_output_drop {
 #undef X
 		MT_OUTPUT_DROP_COUNT
 };
+
+/* True for what the configuration asks for: no reason to worry. */
+static inline bool mt_output_drop_is_wanted(enum mt_output_drop reason)
+{
+	return reason == MT_OUTPUT_DROP_FILTERED || reason == MT_OUTPUT_DROP_SAMPLED;
+}
 
 const char *mt_output_drop_name(enum mt_output_drop reason);
 const char *mt_output_drop_meaning(enum mt_output_drop reason);
@@ -78,6 +88,10 @@ struct mt_output_settings {
 	bool keep;         /* frames wait for a consumer that is absent */
 	uint32_t snap;     /* bytes of a frame that consumers get; 0: all */
 	const char *group; /* that may attach besides root; NULL: none */
+	/* port: waits until no worker uses what was taken away from it before the call; false: one
+	 * does not leave. NULL: its device is never reset. */
+	bool (*synchronize)(void *context);
+	void *synchronize_context;
 };
 
 struct mt_output {
@@ -91,6 +105,7 @@ struct mt_output {
 	/* The last error, in words; stays after it was mended. Writer and reader: control only. */
 	char error[MT_OUTPUT_MAX_ERROR];
 	struct mt_output_queue *per_queue; /* [queues] */
+	struct mt_ethdev_life *life;       /* of its device; NULL: it stands on none */
 };
 
 struct mt_output_ops {

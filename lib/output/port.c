@@ -4,15 +4,22 @@
  *
  * Each queue has a transmit queue of its own where the device has that many. Where it has fewer,
  * queues share one. It then has one sender, the worker that owns the lowest of these queues; other
- * workers set their frames aside in a single-producer ring for it. So no worker takes a lock. */
+ * workers set their frames aside in a single-producer ring for it. So no worker takes a lock.
+ *
+ * A device that asks to be reset or is unplugged is `away`: the workers leave it, what they would
+ * have sent is dropped and counted as an error, and the control thread sees to its return. */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include <rte_cycles.h>
 #include <rte_errno.h>
 #include <rte_malloc.h>
 #include <rte_ring.h>
 
 #include "output/ethdev.h"
+#include "output/ethdev_life.h"
 #include "output/output.h"
 
 enum {
@@ -35,21 +42,35 @@ struct port_queue {
 };
 
 struct port_output {
+	/* No worker may touch the device. Writer: control, which then waits for the workers.
+	 * Readers: workers. */
+	_Atomic bool away;
+	uint16_t tx_queues; /* the device's; a device that returns has as many */
 	struct mt_ethdev device;
 	struct rte_mempool *copies; /* NULL: the device takes chained frames */
 	struct rte_mempool *idle;
 	struct port_queue queues[MT_OUTPUT_MAX_QUEUES];
+	/* Control only. */
+	char *device_string;
+	struct mt_ethdev_request request; /* to start the device again with */
+	struct mt_ethdev_life life;
+	uint64_t looked; /* timer cycles at which a device that is gone was last looked for */
+	bool (*synchronize)(void *context);
+	void *synchronize_context;
 };
 
 static void port_close(struct mt_output *output)
 {
 	struct port_output *port = output->private;
 
+	if (port->device.driver[0] != '\0')
+		mt_ethdev_forget(&port->device, &port->life);
 	mt_ethdev_stop(&port->device);
 	for (uint16_t q = 0; q < output->queues; q++)
 		rte_ring_free(port->queues[q].aside);
 	rte_mempool_free(port->copies);
 	rte_mempool_free(port->idle);
+	free(port->device_string);
 	rte_free(port);
 }
 
@@ -61,7 +82,7 @@ static int share_tx_queues(struct mt_output *output, const struct mt_output_sett
 	for (uint16_t q = 0; q < output->queues; q++) {
 		struct port_queue *queue = &port->queues[q];
 
-		queue->tx_queue = q % port->device.tx_queues;
+		queue->tx_queue = q % port->tx_queues;
 		queue->home = queue->tx_queue;
 		if (settings->queue_worker[q] == settings->queue_worker[queue->home])
 			continue;
@@ -97,28 +118,38 @@ static int create_copy_pool(struct port_output *port, const char *output_name)
 	return port->copies == NULL ? -rte_errno : 0;
 }
 
+/* What a device without chained frames can send goes through a copy. */
+static void fit_to_copies(struct port_output *port)
+{
+	if (!port->device.multi_segment_tx)
+		port->device.max_tx_bytes = RTE_MIN(
+			port->device.max_tx_bytes, (uint32_t)COPY_LENGTH - RTE_PKTMBUF_HEADROOM);
+}
+
 static int start_device(struct mt_output *output, const struct mt_output_settings *settings)
 {
 	struct port_output *port = output->private;
-	struct mt_ethdev_request request = {
+	struct mt_ethdev_request *request = &port->request;
+	int rc;
+
+	*request = (struct mt_ethdev_request){
 		.rx_queues = 1, /* memif and vhost count queue pairs */
 		.rx_descriptors = IDLE_DESCRIPTORS,
 		.tx_descriptors = TX_DESCRIPTORS,
 		.mtu = MTU,
 	};
-	int rc;
-
-	rc = mt_ethdev_probe(settings->device, &port->device, output->error, sizeof(output->error));
+	rc = mt_ethdev_probe(
+		port->device_string, &port->device, output->error, sizeof(output->error));
 	if (rc < 0)
 		return rc;
-	request.tx_queues = settings->tx_queues > 0
+	request->tx_queues = settings->tx_queues > 0
 		? RTE_MIN(settings->tx_queues, settings->queues)
 		: mt_ethdev_default_tx_queues(&port->device, settings->queues);
-	rc = create_idle_pool(port, output->name, request.tx_queues);
+	rc = create_idle_pool(port, output->name, request->tx_queues);
 	if (rc < 0)
 		return rc;
-	request.pool = port->idle;
-	rc = mt_ethdev_start(&port->device, &request, output->error, sizeof(output->error));
+	request->pool = port->idle;
+	rc = mt_ethdev_start(&port->device, request, output->error, sizeof(output->error));
 	if (rc < 0)
 		return rc;
 	if (port->device.tx_queues == 0) {
@@ -126,27 +157,108 @@ static int start_device(struct mt_output *output, const struct mt_output_setting
 			"device \"%s\" can't send; give it a transmit side", settings->device);
 		return -ENOTSUP;
 	}
-	if (port->device.multi_segment_tx)
-		return 0;
-	port->device.max_tx_bytes =
-		RTE_MIN(port->device.max_tx_bytes, (uint32_t)COPY_LENGTH - RTE_PKTMBUF_HEADROOM);
-	return create_copy_pool(port, output->name);
+	port->tx_queues = port->device.tx_queues;
+	fit_to_copies(port);
+	return port->device.multi_segment_tx ? 0 : create_copy_pool(port, output->name);
 }
 
-static void port_maintain(struct mt_output *output)
+/* --- its life, in the control thread ---------------------------------------------------------- */
+
+static void __attribute__((format(printf, 2, 3)))
+fail(struct mt_output *output, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(output->error, sizeof(output->error), format, args);
+	va_end(args);
+	mt_output_fail(output);
+}
+
+static void look_at_link(struct mt_output *output)
 {
 	struct port_output *port = output->private;
 	struct rte_eth_link link;
 
 	if (rte_eth_link_get_nowait(port->device.id, &link) < 0)
 		return;
-	if (link.link_status == RTE_ETH_LINK_UP) {
+	if (link.link_status == RTE_ETH_LINK_UP)
 		atomic_store_explicit(&output->state, MT_OUTPUT_UP, memory_order_relaxed);
+	else
+		fail(output, "link of driver %s is down; is its peer connected?",
+			port->device.driver);
+}
+
+/* The workers leave the device. */
+static bool take_away(struct mt_output *output)
+{
+	struct port_output *port = output->private;
+
+	atomic_store_explicit(&port->away, true, memory_order_seq_cst);
+	if (port->synchronize != NULL && port->synchronize(port->synchronize_context))
+		return true;
+	fail(output, "a worker does not leave its device; that is not touched until it does");
+	return false;
+}
+
+static void give_back(struct port_output *port)
+{
+	fit_to_copies(port);
+	atomic_store_explicit(&port->away, false, memory_order_release);
+}
+
+static void reset(struct mt_output *output)
+{
+	struct port_output *port = output->private;
+	char error[256];
+
+	if (!take_away(output))
+		mt_ethdev_raise(&port->life, RTE_ETH_EVENT_INTR_RESET); /* in the next round */
+	else if (mt_ethdev_reset(&port->device, &port->request, &port->life, error, sizeof(error))
+		< 0)
+		fail(output, "reset of its device failed: %s; tried again each second", error);
+	else
+		give_back(port);
+}
+
+static void unplug(struct mt_output *output)
+{
+	struct port_output *port = output->private;
+
+	if (!take_away(output)) {
+		mt_ethdev_raise(&port->life, RTE_ETH_EVENT_INTR_RMV);
 		return;
 	}
-	snprintf(output->error, sizeof(output->error),
-		"link of driver %s is down; is its peer connected?", port->device.driver);
-	mt_output_fail(output);
+	mt_ethdev_unplug(&port->device, &port->life);
+	fail(output, "%s was unplugged; looked for again each second", port->device_string);
+}
+
+static void look_for(struct port_output *port)
+{
+	uint64_t now = rte_get_timer_cycles();
+	char error[256];
+
+	if (now - port->looked < rte_get_timer_hz())
+		return;
+	port->looked = now;
+	if (mt_ethdev_return(&port->device, &port->request, &port->life, error, sizeof(error)) == 0)
+		give_back(port);
+}
+
+/* A change of the link is seen without the driver's word, in each round. */
+static void port_maintain(struct mt_output *output)
+{
+	struct port_output *port = output->private;
+	enum rte_eth_event_type event = mt_ethdev_take_event(&port->life);
+
+	if (port->life.gone)
+		look_for(port);
+	else if (event == RTE_ETH_EVENT_INTR_RMV)
+		unplug(output);
+	else if (event == RTE_ETH_EVENT_INTR_RESET)
+		reset(output);
+	if (!atomic_load_explicit(&port->away, memory_order_relaxed))
+		look_at_link(output);
 }
 
 static int port_open(struct mt_output *output, const struct mt_output_settings *settings)
@@ -158,15 +270,23 @@ static int port_open(struct mt_output *output, const struct mt_output_settings *
 	if (port == NULL)
 		return -ENOMEM;
 	output->private = port;
-	rc = start_device(output, settings);
+	port->synchronize = settings->synchronize;
+	port->synchronize_context = settings->synchronize_context;
+	port->device_string = strdup(settings->device);
+	rc = port->device_string == NULL ? -ENOMEM : start_device(output, settings);
 	if (rc == 0)
 		rc = share_tx_queues(output, settings);
-	if (rc < 0)
+	if (rc < 0) {
 		port_close(output);
-	else
-		port_maintain(output); /* a peer may be away from the start */
-	return rc;
+		return rc;
+	}
+	output->life = &port->life;
+	mt_ethdev_watch(&port->device, &port->life);
+	look_at_link(output); /* a peer may be away from the start */
+	return 0;
 }
+
+/* --- sending, in the workers ------------------------------------------------------------------ */
 
 /* One segment where the device can't take more. Takes over `frame`; NULL: no buffer left. */
 static struct rte_mbuf *unchain(struct port_output *port, struct rte_mbuf *frame)
@@ -194,6 +314,11 @@ static void transmit(struct mt_output *output, uint16_t tx_queue, struct rte_mbu
 	uint16_t ready = 0;
 
 	*outcome = (struct outcome){0};
+	if (unlikely(atomic_load_explicit(&port->away, memory_order_acquire))) {
+		rte_pktmbuf_free_bulk(frames, count);
+		outcome->drops[MT_OUTPUT_DROP_ERROR] = count;
+		return;
+	}
 	for (uint16_t i = 0; i < count; i++) {
 		struct rte_mbuf *frame = frames[i];
 
@@ -292,10 +417,9 @@ static void port_poll(struct mt_output *output, uint16_t queue)
 {
 	struct port_output *port = output->private;
 
-	if (queue >= port->device.tx_queues)
+	if (queue >= port->tx_queues)
 		return; /* never a home */
-	for (uint16_t q = queue + port->device.tx_queues; q < output->queues;
-		q += port->device.tx_queues) {
+	for (uint16_t q = queue + port->tx_queues; q < output->queues; q += port->tx_queues) {
 		if (port->queues[q].aside != NULL)
 			send_aside(output, &port->queues[q]);
 	}

@@ -12,12 +12,13 @@
 #include <rte_memcpy.h>
 #include <rte_prefetch.h>
 
+#include "output/release.h"
+
 enum {
 	/* What a worker takes back for one consumer at a time: two bursts, so that it keeps up. */
-	TAKE_BACK_BURST = 64,
+	TAKE_BACK_BURST = 128,
 	DROP_TRIES = 4,
 	COPY_BYTES = 9234, /* of a frame, without `snap`: what AWS mirrors at most, and tags */
-	FLUSH_TRIES = 100, /* of a tenth of a millisecond */
 };
 
 /* --- the memory of one queue --- */
@@ -163,7 +164,7 @@ static int ring_open(struct mt_output *output, const struct mt_output_settings *
 static void free_frames(struct mt_ring_queue *q, void **handles, uint32_t count)
 {
 	if (!q->copy) {
-		rte_pktmbuf_free_bulk((struct rte_mbuf **)handles, count);
+		mt_release((struct rte_mbuf **)handles, count);
 		return;
 	}
 	for (uint32_t i = 0; i < count; i++)
@@ -380,7 +381,7 @@ static void ring_send(
 		mt_count(&own->counts.offered, count);
 		mt_count(&own->counts.drops[MT_OUTPUT_DROP_CONSUMER_ABSENT], count);
 		mt_commit_end(&own->commit);
-		rte_pktmbuf_free_bulk(frames, count);
+		mt_release(frames, count);
 		return;
 	}
 	/* Lengths are read before: afterwards the frames may be someone else's. */
@@ -391,9 +392,9 @@ static void ring_send(
 	mt_count(&own->counts.delivered_bytes, bytes - sum_bytes(&frames[sent], count - sent));
 	mt_commit_end(&own->commit);
 	if (q->copy)
-		rte_pktmbuf_free_bulk(frames, count);
+		mt_release(frames, count);
 	else if (unlikely(sent < count))
-		rte_pktmbuf_free_bulk(&frames[sent], count - sent);
+		mt_release(&frames[sent], count - sent);
 }
 
 /* Frames come back though no new ones come. */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "output/output.h"
+#include "output/release.h"
 #include "output/tap_device.h"
 
 enum {
@@ -110,7 +111,7 @@ static void tap_send(
 	for (unsigned r = 0; delivered < count && r < MT_OUTPUT_DROP_COUNT; r++)
 		mt_count(&q->counts.drops[r], drops[r]);
 	mt_commit_end(&q->commit);
-	rte_pktmbuf_free_bulk(frames, count);
+	mt_release(frames, count);
 }
 
 static void tap_maintain(struct mt_output *output)

@@ -33,7 +33,8 @@ enum mt_tunnel {
 /* "-", "vxlan", "geneve" or "geneve+vxlan". */
 const char *mt_tunnel_name(enum mt_tunnel tunnel);
 
-/* All lengths in bytes. When `verdict` is not `accepted` only `verdict` has a meaning. */
+/* All lengths in bytes. When `verdict` is not `accepted` only `verdict` has a meaning, and `vni`
+ * when it is `inner_too_short`. */
 struct mt_facts {
 	struct mt_address source; /* outer source: the mirrored ENI */
 	uint32_t vni;

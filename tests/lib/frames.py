@@ -98,8 +98,8 @@ def mirrored(inner, port, vni=VNI):
 class Conversation:
     """Two endpoints; frame() alternates between them."""
 
-    def __init__(self, number, rng):
-        self.number, self.sent = number, 0
+    def __init__(self, number, rng, vni=VNI):
+        self.number, self.sent, self.vni = number, 0, vni
         self.tcp, self.v6 = rng.random() < 0.6, rng.random() < 0.25
         self.tags = rng.choices((b"", VLAN, QINQ), (87, 10, 3))[0]
         width = 16 if self.v6 else 4
@@ -121,12 +121,13 @@ class Conversation:
         make, ethertype = (ipv6, b"\x86\xdd") if self.v6 else (ipv4, b"\x08\x00")
         packet = make(source, target, 6 if self.tcp else 17, head + text)
         macs = mac(1) + mac(2) if direction == 0 else mac(2) + mac(1)
-        return mirrored(macs + self.tags + ethertype + packet, self.outer_ports[direction])
+        return mirrored(macs + self.tags + ethertype + packet, self.outer_ports[direction],
+                        self.vni)
 
 
 def conversations(options):
     rng = random.Random(options.seed)
-    all_of_them = [Conversation(n, rng) for n in range(options.count)]
+    all_of_them = [Conversation(n, rng, VNI + n % options.vnis) for n in range(options.count)]
     frames = []
     for done in range(0, options.each, 2):
         rng.shuffle(all_of_them)
@@ -244,7 +245,7 @@ def main():
         for name, default in settings.items():
             sub.add_argument(f"--{name}", type=type(default), default=default)
 
-    command(conversations, "out", count=1000, each=6, length=0, seed=2)
+    command(conversations, "out", count=1000, each=6, length=0, vnis=1, seed=2)
     command(jumbo, "out", count=20, seed=2)
     command(inner, "source", "out")
     command(send, "interface", "source", pps=20000, times=1)

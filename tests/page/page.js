@@ -34,7 +34,7 @@ async function want(step) {
 }
 
 // What the browser complains of. Answers that a step brings about are not complaints about the page:
-// a 503 of /healthz, a 501 of what is not there yet, a daemon that was stopped.
+// a 503 of /healthz, a daemon that was stopped.
 const complaints = [], requests = new Set();
 let stopped = false;
 function listen(page) {
@@ -43,7 +43,7 @@ function listen(page) {
 		if (!['error', 'warning'].includes(message.type())) return;
 		const from = message.location().url;
 		if (/^Failed to load resource/.test(message.text())
-			&& (stopped || /\/healthz$|\/sessions$/.test(from))) return;
+			&& (stopped || /\/healthz$/.test(from))) return;
 		complaints.push(`console: ${message.text()} (${from})`);
 	});
 	page.on('request', (request) => requests.add(request.url()));
@@ -73,6 +73,15 @@ async function renders(page) {
 	assert.equal((await table(page, 'queues')).length, 2);
 	assert.equal((await table(page, 'ports'))[0].Link, 'up');
 	assert.equal((await table(page, 'workers')).length, 2);
+	// page.sh sends 60 of them.
+	const sessions = await until('all sessions are shown or summed up', 15, async () => {
+		const rows = await table(page, 'sessions');
+		return rows.at(-1)?.Session === '40 others' && rows;
+	});
+	assert.equal(sessions.length, 21);
+	assert.ok(sessions.slice(0, 20).every((v) => v.VNI >= 4321 && v.VNI < 4321 + 60 && number(v.Packets) > 0));
+	assert.ok(number(sessions[20].Packets) > 0 && number(sessions[20].Dropped) === 0);
+	assert.match(await text(page, '#sessions'), /the 20 with the most packets of 60/);
 }
 
 async function updates(page) {
@@ -84,6 +93,11 @@ async function updates(page) {
 		const list = (await table(page, 'queues')).map((q) => parseFloat(q.Share));
 		return list.every((n) => n > 0) && list;
 	});
+	const session = async () => (await table(page, 'sessions'))[0];
+	const packets = number((await session()).Packets);
+	await until('the session has a rate', 5, async () => parseFloat((await session())['Packets/s']) > 0);
+	await until('the session goes on', 5, async () => number((await session()).Packets) > packets);
+	assert.match((await session())['Last seen'], /^[0-2] s ago$/);
 	assert.ok(Math.abs(shares[0] + shares[1] - 100) < .2, `shares ${shares}`);
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # /healthz: green, and red with its reason for a drain, an output, a stuck worker and the time after
-# SIGTERM; systemd's watchdog starves with a stuck worker; answers within 100 ms under full load.
+# SIGTERM; http.probe_listen opens and refuses TCP connections with it; systemd's watchdog starves with a stuck worker; answers within 100 ms under full load.
 set -eu
 . "$(dirname "$0")/../lib/lab.sh"
 lab_begin health
@@ -17,7 +17,10 @@ ports:
 outputs:
   - {name: tools, type: tap, interface: mirror0, required: true}
   - {name: ids, type: ring}
-http: {listen: ["127.0.0.1:8080", "0.0.0.0:4789"], control_socket: $LAB_TMP/d.sock}
+http:
+  listen: ["127.0.0.1:8080"]
+  probe_listen: ["0.0.0.0:4789", "127.0.0.1:4788"]
+  control_socket: $LAB_TMP/d.sock
 health: {stall_seconds: 2, drain_seconds: 3}
 EOT
 
@@ -28,17 +31,42 @@ health() {
     cat "$LAB_TMP/health.json"
 }
 
-# red REASON SECONDS: health turns red for this reason and no other.
+# probe PORT: what a TCP probe comes to: open, refused, or something else.
+probe() {
+    ip netns exec "$LAB_TARGET" "$LAB_PYTHON" - "$1" <<'EOT'
+import socket, sys
+try:
+    socket.create_connection(("127.0.0.1", int(sys.argv[1])), 2).close()
+    print("open")
+except ConnectionRefusedError:
+    print("refused")
+except OSError as error:
+    print(error)
+EOT
+}
+
+# probes WORD SECONDS
+probes() {
+    local port
+
+    for port in 4789 4788; do
+        wait_for "[ \"\$(probe $port)\" = $1 ]" "$2" "a TCP probe finds port $port $1"
+    done
+}
+
+# red REASON SECONDS: health turns red for this reason and no other, and TCP probes with it.
 red() {
     local reason=$1
     wait_for "health 8080 | grep -q '^503 '" "$2" "health is red: $reason"
     check "$(jq '.reasons | length' "$LAB_TMP/health.json")" -eq 1 "reasons"
     jq -e --arg reason "$reason" '.healthy == false and (.reasons[0] | contains($reason))' \
         "$LAB_TMP/health.json" >/dev/null || lab_die "no '$reason': $(cat "$LAB_TMP/health.json")"
+    probes refused 1
 }
 
 green() {
     wait_for "health 8080 | grep -q '^200 '" "$1" "health is green"
+    probes open 1
 }
 
 lab_spawn "$LAB_TARGET" "$LAB_TMP/notify.log" \
@@ -79,8 +107,13 @@ check "$(stat -c %a "$LAB_TMP/d.sock")" -eq 660 "mode of the control socket"
 
 # --- drain ---
 received=$(lab_ledger d .received)
+lab_spawn "$LAB_TARGET" "$LAB_TMP/open.log" bash -c 'exec 3<>/dev/tcp/127.0.0.1/4789 && sleep 60'
+wait_for 'ip netns exec "$LAB_TARGET" ss -Htn state established "( sport = :4789 )" | grep -q .' 5 \
+    "a connection to port 4789"
 [ "$(lab_ctl d drain)" = draining ] || lab_die "mirrortap drain does not say so"
 red draining 1
+wait_for '[ -z "$(ip netns exec "$LAB_TARGET" ss -Htn state established "( sport = :4789 )")" ]' 1 \
+    "a connection of a probe is closed while health is red"
 [ "$(lab_ctl d status --json | jq -r .state)" = draining ] || lab_die "status does not say so"
 delivered=$(lab_ledger d .outputs.tools.delivered)
 wait_for '[ "$(lab_ledger d .outputs.tools.delivered)" -gt "$delivered" ]' 3 "delivery goes on"

@@ -62,7 +62,8 @@ ports:
 outputs:
   - {name: tools, type: port, device: "net_pcap0,tx_pcap=$LAB_TMP/$name.pcap"}
 http:
-  listen: ["0.0.0.0:8080", "0.0.0.0:4789"]
+  listen: ["0.0.0.0:8080"]
+  probe_listen: ["0.0.0.0:4789"]
   control_socket: $LAB_TMP/$name.sock
 EOT
     LAB_TARGET=${NAMESPACE[$member]} lab_daemon_start "$name" "$LAB_TMP/$name.yaml"
@@ -206,8 +207,28 @@ check "$drops" -eq 0 "drops"
 check "$out" -eq "$sent" "different frames in the outputs' files"
 check "$repeated" -eq 0 "frames in the outputs' files that were there before"
 
+# --- the same by an NLB's default, which only opens a connection -----------------------------------
+echo "drain, checked by TCP 4789, which is an NLB's default"
+both_start --check tcp --port 4789
+send
+rises a
+rises b
+lab_ctl "${NAME[a]}" drain >/dev/null
+checked a false $((INTERVAL * THRESHOLD + TIMEOUT + SLACK + 5))
+jq -rs 'map(select(.member == "a")) | last.reason' "$LAB_TMP/checker.out" | grep -q refused \
+    || lab_die "a member that drains does not refuse TCP probes"
+quiet a b
+lab_ctl "${NAME[a]}" undrain >/dev/null
+checked a true 10
+rises a
+end_sending
+both_stop
+came_out "$LAB_TMP/${NAME[a]}.pcap" "$LAB_TMP/${NAME[b]}.pcap"
+echo "  sent $sent, came out $out"
+check "$out" -eq "$sent" "different frames in the outputs' files"
+
 # --- stopped by SIGSTOP: the other goes on, and it comes back ---------------------------------------
-echo "SIGSTOP, checked by TCP 4789, which is an NLB's default"
+echo "SIGSTOP, checked by TCP 4789"
 both_start --check tcp --port 4789
 send
 rises a

@@ -25,10 +25,21 @@ outputs:
 http: {control_socket: $LAB_TMP/$name.sock}
 EOF
     lab_daemon_start "$name" "$LAB_TMP/$name.yaml"
+    wait_for '[ "$(lab_ledger $name .received)" -gt 0 ]' 10 "packets arrive"
+    lab_ctl "$name" ledger --json >"$LAB_TMP/look.json"
     for ((looks = 0; looks < 20 || received < 1000000; looks++)); do
         [ "$looks" -lt 500 ] || lab_die "only $received packets received"
+        mv "$LAB_TMP/look.json" "$LAB_TMP/before.json"
+        lab_ctl "$name" sessions --json >"$LAB_TMP/sessions.json"
         lab_ctl "$name" ledger --json >"$LAB_TMP/look.json"
         lab_check_ledger "$LAB_TMP/look.json"
+        # Read between two ledgers, its one session must be between them too. A burst is counted
+        # for the session when all of it has gone on.
+        jq -ne --slurpfile s "$LAB_TMP/sessions.json" --slurpfile a "$LAB_TMP/before.json" \
+            --slurpfile b "$LAB_TMP/look.json" '$s[0].sessions[0] as $s | $a[0] as $a | $b[0] as $b
+            | $s.packets >= $a.accepted - 64 and $s.packets <= $b.accepted + $b.in_flight
+            and $s.drops >= $a.drops.queue_full - 64 and $s.drops <= $b.drops.queue_full' \
+            >/dev/null || lab_die "session $(cat "$LAB_TMP"/{sessions,before,look}.json)"
         # No more than the queue's ring holds, and the bursts that two workers have in hand.
         check "$(jq .in_flight "$LAB_TMP/look.json")" -le $((4096 + 1024)) "in flight"
         received=$(jq .received "$LAB_TMP/look.json")

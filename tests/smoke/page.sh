@@ -25,7 +25,7 @@ fi
 
 lab_up
 FRAMES=$LAB_ROOT/tests/lib/frames.py
-"$FRAMES" conversations "$LAB_TMP/mirrored.pcap" --count 200 --each 10
+"$FRAMES" conversations "$LAB_TMP/mirrored.pcap" --count 200 --each 10 --vnis 60
 # 100 of them without the I bit: the first byte behind 14 of Ethernet, 20 of IPv4, 8 of UDP.
 "$LAB_PYTHON" - "$LAB_ROOT/tests/lib" "$LAB_TMP" <<'PYTHON'
 import sys

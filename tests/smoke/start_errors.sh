@@ -160,12 +160,13 @@ vdev without any|plain|device:net_af_packet0|port mirror: .*net_af_packet0|whose
 unknown EAL argument|plain|s/"--file/"--no-such-argument", &/|--no-such-argument|correct dataplane.eal
 EAL argument's value|plain|s/"--file/"--iova-mode=none", &/|--iova-mode=none|correct dataplane.eal
 address in use|port_taken||127.0.0.1:8091|port taken
+probe's address in use|port_taken|s/listen:/probe_listen:/|http.probe_listen: 127.0.0.1:8091|port taken
 no such address|plain|s/127.0.0.1:8091/192.0.2.1:8091/|192.0.2.1:8091|not of this machine
 TAP's name taken|tap_taken||mirror0|name taken by another
 host's name taken|host_taken|host|mt-mirror|name taken by another
 socket's folder|plain|s/good.sock/mirrored.pcap\/good.sock/|good.sock|folder that can be written
 EOF
-check "$ran" -eq 19 "lines of the table"
+check "$ran" -eq 20 "lines of the table"
 
 # --- a second instance ---------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@
 
 #include "commands.h"
 #include "control/client.h"
+#include "control/json_list.h"
 #include "dump.h"
 
 static void test_counts(void **state)
@@ -32,6 +33,30 @@ static void test_counts(void **state)
 		format_count(text, cases[i].count);
 		assert_string_equal(text, cases[i].text);
 	}
+}
+
+static void test_lists(void **state)
+{
+	static const struct {
+		const char *json;
+		size_t size;
+		const char *text;
+	} cases[] = {{"[]", 16, "-"}, {"[7]", 16, "7"}, {"[0, 1, 63]", 16, "0,1,63"},
+		{"[\"eth1/0\", \"eth1/1\"]", 16, "eth1/0,eth1/1"},
+		{"[\"eth1/0\", \"eth1/1\"]", 8, "eth1/0,"}, {"[\"eth1/0\", 1]", 7, "eth1/0"}};
+	char text[16];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		json_t *array = json_loads(cases[i].json, 0, NULL);
+
+		assert_non_null(array);
+		mt_json_list_text(array, "-", text, cases[i].size);
+		assert_string_equal(text, cases[i].text);
+		json_decref(array);
+	}
+	mt_json_list_text(NULL, "-", text, sizeof(text));
+	assert_string_equal(text, "-");
 }
 
 static void test_scaled(void **state)
@@ -178,6 +203,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_scaled),
 		cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_rates),

@@ -108,7 +108,7 @@ static const struct {
 	{"? [a, b]\n"
 	 ": c\n",
 		":1: holds a key that is a list; allowed here: dataplane, ports, tunnels, "
-		"sessions, outputs, http, health"},
+		"sessions, filters, outputs, http, health"},
 	/* missing keys */
 	{"{}\n", ":1: dataplane: is missing: a mapping with at least lcores"},
 	{PORTS, ":1: dataplane: is missing: a mapping with at least lcores"},
@@ -141,24 +141,27 @@ static const struct {
 	/* unknown keys */
 	{BASE "queues: 1\n",
 		":3: queues: unknown key; allowed here: dataplane, ports, tunnels, sessions, "
+		"filters, "
 		"outputs, http, health"},
 	{"dataplane:\n"
 	 "  lcores: \"0-1\"\n"
 	 "  lcore: \"1\"\n" PORTS,
 		":3: dataplane.lcore: unknown key; allowed here: lcores, receive_lcores, "
-		"queue_lcores, queues, queue_length, hash, eal"},
+		"queue_lcores, queues, queue_length, idle, hash, eal"},
 	{BASE "outputs:\n"
 	      "  - {name: a, type: ring}\n"
 	      "  - name: b\n"
 	      "    typ: tap\n",
 		":6: outputs[1].typ: unknown key; allowed here: name, type, interface, device, "
-		"required, mtu, length, tx_queues, mode, when_full, when_absent, snap, group"},
+		"required, mtu, length, tx_queues, mode, when_full, when_absent, snap, group, "
+		"filter, sample, sample_by"},
 	{BASE "tunnels:\n"
 	      "  vxlan: [1]\n",
 		":4: tunnels.vxlan: unknown key; allowed here: vxlan_ports, geneve_ports"},
 	{BASE "http: {port: 1}\n",
-		":3: http.port: unknown key; allowed here: listen, control_socket"},
-	{BASE "sessions: {know: 1}\n", ":3: sessions.know: unknown key; allowed here: unknown"},
+		":3: http.port: unknown key; allowed here: listen, probe_listen, control_socket"},
+	{BASE "sessions: {know: 1}\n",
+		":3: sessions.know: unknown key; allowed here: unknown, import, list"},
 	{"dataplane:\n"
 	 "  lcores: \"0-1\"\n"
 	 "  hash:\n"
@@ -168,16 +171,17 @@ static const struct {
 	 "ports:\n"
 	 "  - {name: a, device: b, mtu: 3}\n",
 		":3: ports[0].mtu: unknown key; allowed here: name, device, host_interface, "
-		"host_interface_backend, host_rate, buffer_bytes, descriptors"},
+		"host_interface_backend, host_rate, buffer_bytes, buffers, descriptors"},
 	{BASE "<<: {a: b}\n",
-		":3: <<: unknown key; allowed here: dataplane, ports, tunnels, sessions, outputs, "
-		"http, health"},
+		":3: <<: unknown key; allowed here: dataplane, ports, tunnels, sessions, filters, "
+		"outputs, http, health"},
 	{BASE "a.b[1]: 3\n",
 		":3: a.b[1]: unknown key; allowed here: dataplane, ports, tunnels, sessions, "
+		"filters, "
 		"outputs, http, health"},
 	{BASE "\"a\\nb\": 3\n",
-		":3: a?b: unknown key; allowed here: dataplane, ports, tunnels, sessions, outputs, "
-		"http, health"},
+		":3: a?b: unknown key; allowed here: dataplane, ports, tunnels, sessions, filters, "
+		"outputs, http, health"},
 	/* repeated keys */
 	{BASE "ports: []\n",
 		":3: ports: is here for the second time, first in line 2; keep one of them"},
@@ -350,6 +354,9 @@ static const struct {
 	{"dataplane: {lcores: \"0-1\"}\n"
 	 "ports: [{name: a, device: b, buffer_bytes: 100}]\n",
 		":2: ports[0].buffer_bytes: 100 is smaller than 256"},
+	{"dataplane: {lcores: \"0-1\"}\n"
+	 "ports: [{name: a, device: b, buffers: 1000}]\n",
+		":2: ports[0].buffers: 1000 is smaller than 1023"},
 	{BASE "outputs: [{name: a, type: tap, mtu: 70000}]\n",
 		":3: outputs[0].mtu: 70000 is larger than 65521"},
 	{BASE "outputs: [{name: a, type: ring, length: 100}]\n",
@@ -374,19 +381,9 @@ static const struct {
 	      "    directory: /x\n"
 	      "    rotate_bytes: 1GiB\n",
 		":5: outputs[0].type: pcapng is not supported yet; allowed: tap, ring, port"},
-	{BASE "sessions: {unknown: drop}\n",
-		":3: sessions.unknown: drop is not supported yet; allowed: accept"},
 	{BASE "sessions: {unknown: deny}\n",
-		":3: sessions.unknown: \"deny\" is unknown; allowed: accept"},
+		":3: sessions.unknown: \"deny\" is unknown; allowed: accept, drop"},
 	/* of the contract, not supported yet */
-	{BASE "filters:\n"
-	      "  - name: a\n",
-		":3: filters: not supported yet; remove the key"},
-	{BASE "sessions:\n"
-	      "  unknown: accept\n"
-	      "  list:\n"
-	      "    - {vni: 1, name: web}\n",
-		":5: sessions.list: not supported yet; remove the key"},
 	{BASE "outputs: [{name: a, type: tap, directory: /x}]\n",
 		":3: outputs[0].directory: not supported yet; remove the key"},
 	/* names */
@@ -442,24 +439,26 @@ static const struct {
 	{BASE "outputs:\n"
 	      "  - {name: a, type: tap, device: x}\n",
 		":4: outputs[0].device: does not belong to an output of type tap; allowed with it: "
-		"name, type, required, interface, mtu"},
+		"name, type, required, interface, mtu, filter, sample, sample_by"},
 	{BASE "outputs:\n"
 	      "  - {name: a, type: ring, mtu: 1500}\n",
 		":4: outputs[0].mtu: does not belong to an output of type ring; allowed with it: "
-		"name, type, required, length, mode, snap, when_full, when_absent, group"},
+		"name, type, required, length, mode, snap, when_full, when_absent, group, filter, "
+		"sample, sample_by"},
 	{BASE "outputs:\n"
 	      "  - name: a\n"
 	      "    type: port\n"
 	      "    device: x\n"
 	      "    length: 64\n",
 		":7: outputs[0].length: does not belong to an output of type port; allowed with "
-		"it: name, type, required, device, tx_queues"},
+		"it: name, type, required, device, tx_queues, filter, sample, sample_by"},
 	{BASE "outputs: [{name: a, type: ring, interface: x}]\n",
 		":3: outputs[0].interface: does not belong to an output of type ring; allowed with "
-		"it: name, type, required, length, mode, snap, when_full, when_absent, group"},
+		"it: name, type, required, length, mode, snap, when_full, when_absent, group, "
+		"filter, sample, sample_by"},
 	{BASE "outputs: [{name: a, type: tap, mode: copy}]\n",
 		":3: outputs[0].mode: does not belong to an output of type tap; allowed with it: "
-		"name, type, required, interface, mtu"},
+		"name, type, required, interface, mtu, filter, sample, sample_by"},
 	{BASE "outputs: [{name: a, type: ring, mode: borrow}]\n",
 		":3: outputs[0].mode: \"borrow\" is unknown; allowed: zero-copy, copy"},
 	{BASE "outputs: [{name: a, type: ring, when_full: wait}]\n",
@@ -468,7 +467,7 @@ static const struct {
 		":3: outputs[0].snap: 10 is smaller than 64"},
 	{BASE "outputs: [{name: a, type: tap, length: 64}]\n",
 		":3: outputs[0].length: does not belong to an output of type tap; allowed with it: "
-		"name, type, required, interface, mtu"},
+		"name, type, required, interface, mtu, filter, sample, sample_by"},
 	/* devices */
 	{"dataplane: {lcores: \"0-1\"}\n"
 	 "ports:\n"
@@ -536,6 +535,17 @@ static const struct {
 	      "/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 	      "xxxxxxxxxxxxxxxxxxxxxxxxxxx}\n",
 		":3: http.control_socket: is 111 bytes long; a socket's path has at most 107"},
+	{BASE "http: {probe_listen: [\"127.0.0.1:80\", \"4789\"]}\n",
+		":3: http.probe_listen[1]: \"4789\" is not ADDRESS:PORT; allowed: e.g. "
+		"127.0.0.1:8080 or [::1]:8080"},
+	{BASE "http: {probe_listen: \"127.0.0.1:80\"}\n",
+		":3: http.probe_listen: is a single value; allowed: a list of at most 64 "
+		"addresses"},
+	{BASE "http:\n"
+	      "  listen: [\"0.0.0.0:8080\", \"0.0.0.0:4789\"]\n"
+	      "  probe_listen: [\"0.0.0.0:4789\"]\n",
+		":5: http.probe_listen[0]: 0.0.0.0:4789 is in http.listen too, which never closes; "
+		"name each address in one of them"},
 	{BASE "http: {listen: [a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a"
 	      ", a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, "
 	      "a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a]}\n",
@@ -562,7 +572,7 @@ static void refuses(void **state)
 
 static void refuses_files(void **state)
 {
-	static char large[(1 << 20) + 1];
+	static char large[(8 << 20) + 1];
 	struct written file = write_file("", 0);
 	struct mt_config *config;
 	char error[256];
@@ -608,6 +618,7 @@ static void fills_defaults(void **state)
 	(void)state;
 	assert_int_equal(config->dataplane.queues, 1);
 	assert_int_equal(config->dataplane.queue_length, 4096);
+	assert_int_equal(config->dataplane.idle, MT_IDLE_POLL);
 	assert_int_equal(config->dataplane.hash.fields, MT_HASH_5_TUPLE);
 	assert_false(config->dataplane.hash.include_vni);
 	assert_null(config->dataplane.receive_lcores);
@@ -616,6 +627,7 @@ static void fills_defaults(void **state)
 	assert_int_equal(config->ports_count, 1);
 	assert_int_equal(config->ports[0].descriptors, 1024);
 	assert_int_equal(config->ports[0].buffer_bytes, 0);
+	assert_int_equal(config->ports[0].buffers, 16383);
 	assert_null(config->ports[0].host_interface);
 	assert_string_equal(config->outputs[0].interface, "tools");
 	assert_int_equal(config->outputs[0].mtu, 9216);
@@ -641,11 +653,12 @@ static void reads_every_key(void **state)
 		"  queue_lcores: 2-3\n"
 		"  queues: 2\n"
 		"  queue_length: 1024\n"
+		"  idle: sleep\n"
 		"  hash: {fields: 2-tuple, include_vni: true}\n"
 		"  eal: [--no-huge, --no-pci]\n"
 		"ports:\n"
 		"  - {name: eth1, device: \"0000:00:06.0\", host_interface: mt-eth1,\n"
-		"     buffer_bytes: 9344, descriptors: 2048}\n"
+		"     buffer_bytes: 9344, buffers: 4095, descriptors: 2048}\n"
 		"tunnels: {vxlan_ports: [4789, 8472], geneve_ports: []}\n"
 		"sessions:\n"
 		"  unknown: accept\n"
@@ -662,6 +675,7 @@ static void reads_every_key(void **state)
 	assert_string_equal(config->dataplane.queue_lcores, "2-3");
 	assert_int_equal(config->dataplane.queues, 2);
 	assert_int_equal(config->dataplane.queue_length, 1024);
+	assert_int_equal(config->dataplane.idle, MT_IDLE_SLEEP);
 	assert_int_equal(config->dataplane.hash.fields, MT_HASH_2_TUPLE);
 	assert_true(config->dataplane.hash.include_vni);
 	assert_int_equal(config->dataplane.eal_count, 2);
@@ -669,6 +683,7 @@ static void reads_every_key(void **state)
 	assert_string_equal(config->ports[0].device, "0000:00:06.0");
 	assert_string_equal(config->ports[0].host_interface, "mt-eth1");
 	assert_int_equal(config->ports[0].buffer_bytes, 9344);
+	assert_int_equal(config->ports[0].buffers, 4095);
 	assert_int_equal(config->ports[0].descriptors, 2048);
 	assert_int_equal(config->outputs_count, 3);
 	assert_string_equal(config->outputs[0].interface, "mirror0");
@@ -849,7 +864,8 @@ static void places_one_worker(void **state)
 	assert_int_equal(plan.ports[0].mbufs, 16383);
 	assert_int_equal(plan.ports[0].buffer_bytes, 2048 + 128);
 	assert_int_equal(plan.ports[0].bytes, 16383ull * (2048 + 128 + 128 + 64));
-	assert_int_equal(plan.total_bytes, plan.ports[0].bytes);
+	assert_int_equal(plan.workers_bytes, MT_PLAN_WORKER_BYTES);
+	assert_int_equal(plan.total_bytes, plan.ports[0].bytes + MT_PLAN_WORKER_BYTES);
 }
 
 static void places_split_roles(void **state)
@@ -923,6 +939,22 @@ static void chooses_buffers(void **state)
 	assert_int_equal(plan.ports[3].buffer_bytes, 4224);
 }
 
+/* As many as are asked for, and as many as are needed. */
+static void rounds_buffers_up(void **state)
+{
+	static struct mt_plan plan;
+	char error[512];
+
+	(void)state;
+	plan_of("dataplane: {lcores: \"0@0,1@0\"}\n"
+		"ports: [{name: a, device: b, buffers: 65536}, {name: c, device: d, buffers: "
+		"1023}]\n",
+		&plan, error, sizeof(error));
+	assert_string_equal(error, "");
+	assert_int_equal(plan.ports[0].mbufs, 131071);
+	assert_int_equal(plan.ports[1].mbufs, 4095); /* for 1024 + 256 + 384 * 2 */
+}
+
 static void prints_plan(void **state)
 {
 	struct mt_config *config = load("dataplane: {lcores: \"0@0,1@0,2@0\", queues: 2}\n" PORTS
@@ -941,7 +973,7 @@ static void prints_plan(void **state)
 	assert_non_null(strstr(text, "queues: 2, by 5-tuple\n"));
 	assert_non_null(strstr(text, "VXLAN           UDP 4789\n"));
 	assert_non_null(strstr(text, "ids             2 rings of 4096 frames, zero-copy\n"));
-	assert_non_null(strstr(text, "38 hugepages of 2 MiB"));
+	assert_non_null(strstr(text, "39 hugepages of 2 MiB"));
 	assert_non_null(strstr(text, "256 MiB of hugepages in all are enough"));
 	free(text);
 	mt_config_free(config);
@@ -963,6 +995,7 @@ int main(void)
 		cmocka_unit_test(places_surplus_owners),
 		cmocka_unit_test(fits_default_hugepages),
 		cmocka_unit_test(chooses_buffers),
+		cmocka_unit_test(rounds_buffers_up),
 		cmocka_unit_test(prints_plan),
 	};
 

@@ -5,6 +5,7 @@
 #include <rte_ethdev.h>
 #include <rte_prefetch.h>
 
+#include "datapath/latency.h"
 #include "datapath/stages.h"
 #include "output/output.h"
 #include "output/release.h"
@@ -100,6 +101,7 @@ static uint16_t serve_queue(struct mt_worker *worker, uint16_t index)
 	struct rte_mbuf *frames[MT_BURST];
 	uint16_t count = 0;
 	uint64_t bytes = 0;
+	struct mt_times times;
 	unsigned left;
 
 	if (queue->ring != NULL) {
@@ -110,7 +112,10 @@ static uint16_t serve_queue(struct mt_worker *worker, uint16_t index)
 					count + left - queue->counters.high_water);
 			for (uint16_t i = 0; i < count; i++)
 				bytes += frames[i]->pkt_len;
+			mt_times_read(&times, frames, count);
 			mt_stage_deliver(worker, index, frames, count, bytes);
+			mt_latency_measure(&queue->counters.latency,
+				mt_clock_ns(&worker->clock, rte_rdtsc()), &times);
 		}
 	}
 	for (uint16_t o = 0; o < snapshot->outputs_count; o++) {

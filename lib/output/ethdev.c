@@ -61,7 +61,10 @@ struct quirks {
 	const char *driver;
 	bool fixed_queues; /* they exist before they are configured; one not polled loses packets */
 	bool paired;       /* as many transmit as receive queues, or none of it */
-	bool mtu_limit;    /* sends nothing longer than its MTU, which can't be raised */
+	/* With a receive offload its peer, a kernel or hypervisor, leaves the checksums of its TCP
+	 * and UDP unfinished; sent on elsewhere, such frames would be wrong. */
+	bool partial_checksums;
+	bool mtu_limit;             /* sends nothing longer than its MTU, which can't be raised */
 	uint16_t default_tx_queues; /* its peer may have no more; 0: as asked */
 	uint32_t max_tx_bytes;      /* 0: no limit of its own */
 	uint32_t buffers;           /* taken from the pool for each queue pair */
@@ -83,7 +86,9 @@ static const struct quirks *quirks_of(const char *driver)
 			.buffers = XDP_BUFFERS},
 		{.driver = "net_tap", .paired = true, .mtu_limit = true},
 		{.driver = "net_vhost", .fixed_queues = true},
-		{.driver = "net_virtio_user", .fixed_queues = true},
+		{.driver = "net_virtio_user", .fixed_queues = true, .partial_checksums = true},
+		{.driver = "net_virtio", .partial_checksums = true},
+		{.driver = "net_vmxnet3", .partial_checksums = true},
 		{.driver = "net_ring", .fixed_queues = true},
 		{.driver = "net_memif", .default_tx_queues = 1},
 		{.driver = ""},
@@ -177,12 +182,14 @@ static uint32_t longest_frame(const struct mt_ethdev *ethdev, const struct rte_e
 void mt_ethdev_fit(struct mt_ethdev *ethdev, const struct mt_ethdev_request *request,
 	const struct rte_eth_dev_info *info, bool nic, struct rte_eth_conf *conf)
 {
-	const uint64_t rx_wanted = RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_IPV4_CKSUM
-		| RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+	const struct quirks *quirks = quirks_of(ethdev->driver);
+	const uint64_t checksums = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+	const uint64_t rx_wanted =
+		RTE_ETH_RX_OFFLOAD_SCATTER | (quirks->partial_checksums ? 0 : checksums);
 	const uint64_t hash_wanted = RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP;
 
 	*conf = (struct rte_eth_conf){0};
-	fit_queues(ethdev, request, info, quirks_of(ethdev->driver));
+	fit_queues(ethdev, request, info, quirks);
 	/* The hash over the outer tuple is coarse, but it spreads the work of decapsulation. ENA
 	 * lets neither fields nor key be chosen: ask for what it says it does. */
 	ethdev->rss_types = ethdev->rx_queues > 1 ? info->flow_type_rss_offloads & hash_wanted : 0;

@@ -335,11 +335,13 @@ class Bench:
         if key not in self.captures:
             path = f"{self.options.work}/{'-'.join(map(str, key))}.pcap"
             # Each flow in turn, once in each direction; TCP only.
-            subprocess.run(
+            made = subprocess.run(
                 [f"{self.options.build}/mirrorgen", "-w", path, "-q", "--flows", str(flows),
                  "--distribution", "cycle", "--udp", "0", "--size", str(inner), "--count",
                  str(frames), "--sessions", str(vnis), "--vni", str(VNI), *SHAPES[shape]],
-                check=True, stdout=subprocess.DEVNULL)
+                check=False, capture_output=True, text=True)
+            if made.returncode != 0:
+                sys.exit(f"mirrorgen: {made.stderr}")
             self.captures[key] = path
         return self.captures[key]
 
@@ -413,7 +415,8 @@ class Bench:
 
 # What a column shows, in this order; each is there if a row has it.
 FIGURES = {"mpps": ("Mpps", "{:.2f}"), "cycles": ("TSC cycles", "{:.1f}"),
-           "instructions": ("instructions", "{:.1f}")}
+           "instructions": ("instructions", "{:.1f}"),
+           "cache_misses": ("cache misses", "{:.2f}"), "cpu_percent": ("% of a CPU", "{:.1f}")}
 
 
 def cells(row, columns):

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Each stage by itself: TSC cycles per packet, and how many instructions decapsulate is.
+"""Each stage by itself: TSC cycles per packet, and how many instructions (and cache misses, where
+perf counts them) decapsulate is.
 
 Runs micro (micro.c) once a round. Instructions are counted by perf where the machine counts them,
 else by valgrind's callgrind, which knows no AVX-512: wider ways than AVX2 have none then.
@@ -97,6 +98,8 @@ def main():
         if stage == "decapsulate":
             instructions = count(shape, variant)
             row["instructions"] = instructions and spread([instructions])
+            if bench.machine["instructions_by"] == "perf":
+                row["cache_misses"] = spread([by_perf(micro, shape, variant, "cache-misses:u")])
         bench.rows.append(row)
     bench.finish()
 

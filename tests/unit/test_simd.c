@@ -53,12 +53,13 @@ static struct rte_mbuf *in_mbuf(const struct packet *packet, uint64_t flags, uin
 	return frame;
 }
 
-/* The same frames for both. Every fourth burst is of common frames of one version only, the others
- * have anything in them. */
+/* The same frames for both. Every fourth burst has anything in it, the others are of common frames,
+ * one in three of GENEVE. */
 static void fill(struct mt_batch *a, struct mt_batch *b, unsigned burst)
 {
 	static struct random_packet made;
 
+	made.geneve = burst % 4 == 2;
 	memset(a, 0, sizeof(*a));
 	memset(b, 0, sizeof(*b));
 	a->count = b->count = random_one_in(3) ? MT_BURST : 1 + random_below(MT_BURST);

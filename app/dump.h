@@ -38,8 +38,9 @@ void dump_format_address(char text[DUMP_ADDRESS_SIZE], struct mt_address address
 /* "2024-11-23T12:00:00.123456789Z" */
 void dump_format_time(char text[DUMP_TIME_SIZE], uint64_t time_ns);
 
-/* One line: time, queue, VNI, source, lengths, direction, flags, the inner frame in short. */
-void dump_print_frame(FILE *stream, const struct mirrortap_frame *frame);
+/* One line: time, queue, VNI, source, lengths, direction, flags, the inner frame in short.
+ * `session`, its name, stands behind the VNI; NULL: left out. */
+void dump_print_frame(FILE *stream, const struct mirrortap_frame *frame, const char *session);
 
 /* --- dump_pcap.c: a capture file --- */
 

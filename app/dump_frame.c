@@ -135,7 +135,7 @@ static struct rte_mbuf wrap(const struct mirrortap_frame *frame)
 	};
 }
 
-void dump_print_frame(FILE *stream, const struct mirrortap_frame *frame)
+void dump_print_frame(FILE *stream, const struct mirrortap_frame *frame, const char *session)
 {
 	struct rte_mbuf mbuf = wrap(frame);
 	char source[DUMP_ADDRESS_SIZE];
@@ -146,8 +146,9 @@ void dump_print_frame(FILE *stream, const struct mirrortap_frame *frame)
 	dump_format_time(time, frame->time_ns);
 	dump_format_address(source, address);
 	fprintf(stream,
-		"%s queue %u vni %" PRIu32 " source %s length %" PRIu32 "/%" PRIu32 " %s %s ", time,
-		frame->queue, frame->vni, source, frame->length, frame->original_length,
+		"%s queue %u vni %" PRIu32 "%s%s source %s length %" PRIu32 "/%" PRIu32 " %s %s ",
+		time, frame->queue, frame->vni, session != NULL ? " session " : "",
+		session != NULL ? session : "", source, frame->length, frame->original_length,
 		direction((uint8_t)frame->flags), flags_text((uint8_t)frame->flags));
 	print_inner(stream, &mbuf);
 	fputc('\n', stream);

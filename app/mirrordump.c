@@ -62,7 +62,7 @@ static const char usage[] =
 	"      --stats SECONDS  print counts to standard error so often\n"
 	"      --socket PATH    the daemon's control socket; default " MT_DEFAULT_SOCKET "\n"
 	"      --file-prefix P  DPDK's file prefix of the daemon; default: as it says itself\n"
-	"  -v, --verbose        say which queues are read\n"
+	"  -v, --verbose        say which queues are read, and name sessions\n"
 	"  -h, --help           this text\n"
 	"  -V, --version        the version\n"
 	"A line: time, queue, VNI, source, length here/original, direction, flags, frame.\n"
@@ -187,6 +187,17 @@ static int parse(int argc, char **argv, struct options *options)
 
 /* --- reading --- */
 
+/* With -v only: NULL is not shown. */
+static const char *session_name(const struct run *run, uint32_t vni)
+{
+	const char *name;
+
+	if (!run->options->verbose)
+		return NULL;
+	name = mirrortap_session_name(run->consumer, vni);
+	return name != NULL && name[0] != '\0' ? name : "-";
+}
+
 static bool write_frame(struct run *run, const struct mirrortap_frame *frame)
 {
 	bool fine;
@@ -195,7 +206,7 @@ static bool write_frame(struct run *run, const struct mirrortap_frame *frame)
 	if (run->options->file != NULL) {
 		fine = dump_pcap_write(&run->pcap, frame);
 	} else {
-		dump_print_frame(stdout, frame);
+		dump_print_frame(stdout, frame, session_name(run, frame->vni));
 		fine = !ferror(stdout);
 	}
 	if (!fine)

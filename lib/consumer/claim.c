@@ -177,6 +177,27 @@ int mt_consumer_ask_memory(struct mirrortap_consumer *consumer, uint32_t first,
 	return -EPROTO;
 }
 
+int mt_consumer_ask_names(
+	struct mirrortap_consumer *consumer, int *descriptor, char *error, size_t error_size)
+{
+	int descriptors[MT_CONSUMER_MAX_DESCRIPTORS];
+	struct mt_ring_welcome welcome;
+	unsigned count = 0;
+	int rc;
+
+	say(consumer, MT_RING_NAMES, 0, NULL);
+	rc = hear(consumer, &welcome, descriptors, &count, error, error_size);
+	if (rc == 0 && count == 1) {
+		*descriptor = descriptors[0];
+		return 0;
+	}
+	while (count > 0)
+		close(descriptors[--count]);
+	if (rc == 0)
+		snprintf(error, error_size, "the daemon does not hand over the sessions' names");
+	return rc < 0 ? rc : -EPROTO;
+}
+
 /* --- the memory --- */
 
 static bool is_sound(const struct mt_ring_area *area, uint64_t bytes)
@@ -311,6 +332,7 @@ static void free_consumer(struct mirrortap_consumer *consumer)
 		free(consumer->queues[q]);
 	}
 	mt_consumer_unmap_memory(consumer);
+	mt_consumer_unmap_names(consumer);
 	/* Last: from here on the daemon takes back what we held. */
 	if (consumer->fd >= 0)
 		close(consumer->fd);
@@ -335,6 +357,8 @@ int mirrortap_attach(const struct mirrortap_options *options, struct mirrortap_c
 	rc = mt_consumer_claim(new, options, &welcome, error, error_size);
 	if (rc == 0 && welcome.mode == MT_RING_ZERO_COPY)
 		rc = mt_consumer_map_memory(new, &welcome, error, error_size);
+	if (rc == 0)
+		rc = mt_consumer_map_names(new, error, error_size);
 	if (rc == 0)
 		rc = mt_consumer_start(new, error, error_size);
 	if (rc < 0) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The parts of libmirrortap-consumer: the socket (claim.c), the daemon's memory (memory.c), frames
- * (receive.c), waiting (wait.c). */
+/* The parts of libmirrortap-consumer: the socket (claim.c), the daemon's memory (memory.c), names
+ * (names.c), frames (receive.c), waiting (wait.c). */
 #pragma once
 
 #include <stdatomic.h>
@@ -52,6 +52,8 @@ struct mirrortap_consumer {
 	uint64_t delta;
 	void *reserved;
 	size_t reserved_bytes;
+	const struct mt_ring_names *names;
+	size_t names_bytes;
 };
 
 /* claim.c */
@@ -63,6 +65,14 @@ int mt_consumer_start(struct mirrortap_consumer *consumer, char *error, size_t e
 int mt_consumer_ask_memory(struct mirrortap_consumer *consumer, uint32_t first,
 	struct mt_ring_memory *memory, int *descriptors, unsigned *count, char *error,
 	size_t error_size);
+
+/* Asks for the names of sessions; the descriptor is the caller's. */
+int mt_consumer_ask_names(
+	struct mirrortap_consumer *consumer, int *descriptor, char *error, size_t error_size);
+
+/* names.c */
+int mt_consumer_map_names(struct mirrortap_consumer *consumer, char *error, size_t error_size);
+void mt_consumer_unmap_names(struct mirrortap_consumer *consumer);
 
 /* memory.c */
 int mt_consumer_map_memory(struct mirrortap_consumer *consumer,

@@ -92,6 +92,11 @@ MIRRORTAP_API void mirrortap_release(struct mirrortap_queue *queue, unsigned cou
 MIRRORTAP_API const void *mirrortap_frame_read(
 	const struct mirrortap_frame *frame, uint32_t offset, uint32_t length, void *buffer);
 
+/* The name of the session with this VNI, or NULL: as the daemon was configured when the consumer
+ * attached, and good until it detaches. A search in a table; any thread. */
+MIRRORTAP_API const char *mirrortap_session_name(
+	const struct mirrortap_consumer *consumer, uint32_t vni);
+
 /* --- waiting: any of three ways; the first is not to wait, but to poll --- */
 
 /* Waits until the queue, or any queue of the consumer, has a frame: busy at first, then in ever

@@ -127,6 +127,8 @@ static int start_outputs(struct mt_daemon *daemon, char *error, size_t error_siz
 			.keep = config->keep,
 			.snap = config->snap,
 			.group = config->group,
+			.sessions = daemon->config->policy.sessions,
+			.sessions_count = daemon->config->policy.sessions_count,
 			.queues = plan->queues,
 			.queue_worker = queue_worker,
 			.queue_node = queue_node,

@@ -14,6 +14,7 @@
 #include "output/commit.h"
 
 struct mt_ethdev_life;
+struct mt_session_spec;
 
 enum {
 	MT_OUTPUT_MAX_QUEUES = 64,
@@ -88,6 +89,9 @@ struct mt_output_settings {
 	bool keep;         /* frames wait for a consumer that is absent */
 	uint32_t snap;     /* bytes of a frame that consumers get; 0: all */
 	const char *group; /* that may attach besides root; NULL: none */
+	/* ring: consumers are told the names of these */
+	const struct mt_session_spec *sessions; /* [sessions_count] */
+	unsigned sessions_count;
 	/* port: waits until no worker uses what was taken away from it before the call; false: one
 	 * does not leave. NULL: its device is never reset. */
 	bool (*synchronize)(void *context);

@@ -13,6 +13,7 @@
 
 #include "output/output.h"
 #include "output/ring_area.h"
+#include "policy/spec.h"
 
 /* One queue; not shared with consumers but for `area`. */
 struct mt_ring_queue {
@@ -100,6 +101,12 @@ void mt_ring_claims_stop(struct mt_output *output);
 
 void mt_ring_claims_status(struct mt_output *output, uint16_t queue, struct mt_ring_status *status);
 uint64_t mt_ring_claims_refused(const struct mt_ring_claims *claims);
+
+/* --- ring_names.c: names of sessions --- */
+
+/* A sealed memfd with struct mt_ring_names in it. Returns its descriptor, which is the caller's, or
+ * -errno. */
+int mt_ring_names_make(const struct mt_session_spec *sessions, unsigned count);
 
 /* --- ring_pages.c: the memory of mbufs --- */
 

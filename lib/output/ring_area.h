@@ -26,6 +26,8 @@ enum {
 	MT_RING_LINE = 64,
 	MT_RING_MAX_QUEUES = 64,
 	MT_RING_MAX_PROGRAM = 31,
+	MT_RING_MAX_NAME = 63,     /* of a session */
+	MT_RING_MAX_NAMES = 65536, /* sessions beyond these have none here */
 };
 
 enum mt_ring_mode {
@@ -95,6 +97,7 @@ enum mt_ring_request {
 	/* zero-copy: the parts of the mbufs' memory from number `queue` on; answered with struct
 	 * mt_ring_memory and a descriptor for each, which allows no more than reading. */
 	MT_RING_MEMORY = 3,
+	MT_RING_NAMES = 4, /* of sessions; answered with a welcome, and a memfd: mt_ring_names */
 };
 
 enum {
@@ -143,6 +146,17 @@ struct mt_ring_memory {
 		uint64_t length;
 		uint64_t offset; /* in the file */
 	} parts[MT_RING_PARTS];
+};
+
+/* Names of the sessions that the daemon was configured with, VNIs rising; sealed. */
+struct mt_ring_names {
+	uint64_t magic;
+	uint32_t abi;
+	uint32_t count;
+	struct mt_ring_name {
+		uint32_t vni;
+		char name[MT_RING_MAX_NAME + 1];
+	} list[];
 };
 
 /* Programs may be built with other versions of DPDK than the daemon, as long as these are equal. */

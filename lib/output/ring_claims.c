@@ -45,6 +45,7 @@ struct mt_ring_claims {
 	_Atomic uint64_t refused;
 	int stop_fd;
 	int listen_fd;
+	int names_fd; /* mt_ring_names */
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	char made_folder[64];
 	uint64_t counted_ms;
@@ -268,6 +269,14 @@ static void give_memory(const struct mt_ring_claims *claims, const struct connec
 	free(memory.parts);
 }
 
+static void give_names(const struct mt_ring_claims *claims, const struct connection *connection)
+{
+	struct mt_ring_welcome welcome;
+
+	make_welcome(claims, &welcome);
+	answer(connection, &welcome, sizeof(welcome), &claims->names_fd, 1);
+}
+
 /* Its queues are the consumer's when the workers have all back from the one before. */
 static bool try_start(struct mt_ring_claims *claims, int index)
 {
@@ -331,6 +340,8 @@ static void hear(struct mt_ring_claims *claims, int index)
 	else if (hello.request == MT_RING_MEMORY && connection->queues != 0
 		&& queue_of(claims, 0)->copy == false)
 		give_memory(claims, connection, &hello);
+	else if (hello.request == MT_RING_NAMES && connection->queues != 0)
+		give_names(claims, connection);
 	else if (hello.request == MT_RING_START && connection->queues != 0)
 		connection->starting = !connection->started;
 	else
@@ -532,6 +543,7 @@ static struct mt_ring_claims *make_claims(struct mt_output *output)
 		return NULL;
 	claims->output = output;
 	claims->listen_fd = -1;
+	claims->names_fd = -1;
 	claims->stop_fd = eventfd(0, EFD_CLOEXEC);
 	pthread_mutex_init(&claims->lock, NULL);
 	for (unsigned c = 0; c < MAX_CONNECTIONS; c++)
@@ -551,6 +563,8 @@ static void free_claims(struct mt_ring_claims *claims)
 			leave(claims, c);
 	if (claims->listen_fd >= 0)
 		close(claims->listen_fd);
+	if (claims->names_fd >= 0)
+		close(claims->names_fd);
 	if (claims->stop_fd >= 0)
 		close(claims->stop_fd);
 	if (claims->path[0] != '\0')
@@ -575,6 +589,10 @@ int mt_ring_claims_start(struct mt_output *output, const struct mt_output_settin
 		free_claims(claims);
 		output->error[0] = '\0';
 		return 0;
+	}
+	if (rc == 0) {
+		claims->names_fd = mt_ring_names_make(settings->sessions, settings->sessions_count);
+		rc = RTE_MIN(claims->names_fd, 0);
 	}
 	if (rc == 0)
 		rc = -rte_ctrl_thread_create(&claims->thread, "mt-ring", NULL, attend, claims);

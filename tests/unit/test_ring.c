@@ -156,6 +156,38 @@ static void without_a_consumer_nothing_is_put_in(void **state)
 	close_ring(output);
 }
 
+static void knows_sessions(void **state)
+{
+	static const struct mt_session_spec sessions[] = {
+		{.vni = 16777215, .name = "last"},
+		{.vni = 7, .name = "web"},
+		{.vni = 0,
+			.name = "63-characters-long-63-characters-long-63-characters-long-63-cha"},
+	};
+	struct mt_output *output = open_ring(&(struct mt_output_settings){
+		.sessions = sessions, .sessions_count = RTE_DIM(sessions)});
+	struct mirrortap_consumer *consumer = attach();
+
+	(void)state;
+	for (unsigned s = 0; s < RTE_DIM(sessions); s++) {
+		const char *name = mirrortap_session_name(consumer, sessions[s].vni);
+
+		assert_non_null(name);
+		assert_string_equal(name, sessions[s].name);
+	}
+	assert_null(mirrortap_session_name(consumer, 8));
+	mirrortap_detach(consumer);
+	poll_until_settled(output);
+	close_ring(output);
+
+	output = open_ring(&(struct mt_output_settings){0});
+	consumer = attach();
+	assert_null(mirrortap_session_name(consumer, 7));
+	mirrortap_detach(consumer);
+	poll_until_settled(output);
+	close_ring(output);
+}
+
 static void check_frame(const struct mirrortap_frame *frame, uint32_t number, uint32_t length)
 {
 	static const uint8_t source[16] = {[10] = 0xff, 0xff, 10, 0, 0, 1};
@@ -430,6 +462,7 @@ int main(void)
 		cmocka_unit_test(frames_come_out_and_buffers_back),
 		cmocka_unit_test(a_full_ring_drops_as_it_is_told),
 		cmocka_unit_test(keeps_frames_for_the_next),
+		cmocka_unit_test(knows_sessions),
 		cmocka_unit_test(reads_over_segments),
 		cmocka_unit_test(nonsense_is_bounded),
 		cmocka_unit_test(both_sides_at_once),

@@ -6,6 +6,7 @@
 
 #include "control/sessions.h"
 #include "output/ethdev_life.h"
+#include "output/ring.h"
 #include "version.h"
 
 static json_t *count(uint64_t n)
@@ -101,15 +102,14 @@ json_t *mt_api_status(struct mt_daemon *daemon)
 	for (unsigned w = 0; w < daemon->datapath.workers_count; w++)
 		json_array_append_new(workers, worker_status(daemon, w));
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	document = json_pack("{s:s, s:i, s:s, s:b, s:O, s:o, s:s, s:s, s:b, s:s, s:i, s:i, s:o}",
+	document = json_pack("{s:s, s:i, s:s, s:b, s:O, s:o, s:s, s:s, s:s, s:i, s:i, s:o}",
 		"version", MT_VERSION, "pid", (int)getpid(), "state",
 		mt_daemon_is_draining(daemon) ? "draining" : "running", "healthy", healthy,
 		"warnings", json_object_get(health, "reasons"), "uptime_seconds",
 		count((uint64_t)(now.tv_sec - daemon->started)), "config", daemon->config->path,
-		"file_prefix", daemon->eal.file_prefix, "consumers", daemon->eal.consumers,
-		"decapsulation", daemon->simd_name, "control_lcore",
-		(int)daemon->plan->control_lcore, "control_cpu", daemon->plan->control_cpu,
-		"workers", workers);
+		"file_prefix", daemon->eal.file_prefix, "decapsulation", daemon->simd_name,
+		"control_lcore", (int)daemon->plan->control_lcore, "control_cpu",
+		daemon->plan->control_cpu, "workers", workers);
 	json_decref(health);
 	return document;
 }
@@ -157,6 +157,26 @@ static json_t *output_counts(const struct mt_output_counts *counts, uint64_t in_
 		output_drops(counts->drops));
 }
 
+/* A ring's consumer, as the daemon sees it; `processed` and `program` are its own word. */
+static json_t *consumer_document(struct mt_output *output, uint16_t queue)
+{
+	struct mt_ring_status status;
+
+	mt_ring_read_status(output, queue, &status);
+	return json_pack("{s:s, s:b, s:i, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "state",
+		status.state, "attached", status.attached, "pid", (int)status.pid, "uid",
+		(int)status.uid, "program", status.program, "attaches", count(status.attaches),
+		"heartbeat_age_ms", count(status.heartbeat_age_ms), "processed",
+		count(status.processed), "borrowed", count(status.borrowed), "high_water",
+		count(status.high_water), "misbehaved", count(status.misbehaved));
+}
+
+static void add_ring(json_t *document, struct mt_output *output)
+{
+	json_object_set_new(document, "mode", json_string(mt_ring_mode_name(output)));
+	json_object_set_new(document, "refused", count(mt_ring_refused(output)));
+}
+
 static json_t *output_document(struct mt_daemon *daemon, struct mt_output *output)
 {
 	struct mt_output_counts sum = {0};
@@ -175,9 +195,13 @@ static json_t *output_document(struct mt_daemon *daemon, struct mt_output *outpu
 		sum_in_flight += in_flight;
 		queue = output_counts(&counts, in_flight);
 		json_object_set_new(queue, "queue", json_integer(q));
+		if (output->ops == &mt_output_ring)
+			json_object_set_new(queue, "consumer", consumer_document(output, q));
 		json_array_append_new(queues, queue);
 	}
 	document = output_counts(&sum, sum_in_flight);
+	if (output->ops == &mt_output_ring)
+		add_ring(document, output);
 	pthread_mutex_lock(&daemon->lock);
 	failed = atomic_load_explicit(&output->state, memory_order_relaxed) == MT_OUTPUT_ERROR;
 	json_object_set_new(document, "error", failed ? json_string(output->error) : json_null());

@@ -217,7 +217,8 @@ static int check_output_keys(
 		[MT_OUTPUT_TAP] = {"tap",
 			"name, type, required, interface, mtu, filter, sample, sample_by"},
 		[MT_OUTPUT_RING] = {"ring",
-			"name, type, required, length, filter, sample, sample_by"},
+			"name, type, required, length, mode, snap, when_full, when_absent, group, "
+			"filter, sample, sample_by"},
 		[MT_OUTPUT_PORT] = {"port",
 			"name, type, required, device, tx_queues, filter, sample, sample_by"},
 	};
@@ -230,6 +231,11 @@ static int check_output_keys(
 		{"device", MT_OUTPUT_PORT},
 		{"tx_queues", MT_OUTPUT_PORT},
 		{"length", MT_OUTPUT_RING},
+		{"mode", MT_OUTPUT_RING},
+		{"when_full", MT_OUTPUT_RING},
+		{"when_absent", MT_OUTPUT_RING},
+		{"snap", MT_OUTPUT_RING},
+		{"group", MT_OUTPUT_RING},
 	};
 	char path[MT_CONFIG_MAX_PATH];
 

@@ -141,6 +141,11 @@ struct mt_config_sessions {
 	unsigned list_count;
 };
 
+enum mt_config_ring_mode {
+	MT_CONFIG_ZERO_COPY,
+	MT_CONFIG_COPY,
+};
+
 struct mt_config_output {
 	char *name;
 	enum mt_output_type type;
@@ -150,8 +155,14 @@ struct mt_config_output {
 	uint32_t tx_queues; /* port: to use of the device; 0: as many as suit it */
 	uint32_t mtu;       /* tap: of the netdev; default 9216 */
 	uint32_t length;    /* ring: frames that one queue's ring holds; power of two */
-	char *filter;       /* of this output only; NULL: none */
-	uint32_t sample;    /* 0: none */
+	/* ring */
+	enum mt_config_ring_mode mode;
+	bool drop_old;   /* when_full */
+	bool keep;       /* when_absent */
+	uint32_t snap;   /* bytes of a frame that consumers get; 0: all */
+	char *group;     /* that may attach besides root; NULL: none */
+	char *filter;    /* of this output only; NULL: none */
+	uint32_t sample; /* 0: none */
 	enum mt_config_sample_by sample_by;
 };
 

@@ -35,6 +35,14 @@ static const cyaml_strval_t output_types[] = {
 	{"pcapng", MT_CONFIG_NOT_SUPPORTED},
 };
 
+static const cyaml_strval_t ring_modes[] = {
+	{"zero-copy", MT_CONFIG_ZERO_COPY},
+	{"copy", MT_CONFIG_COPY},
+};
+
+static const cyaml_strval_t when_full[] = {{"drop_new", false}, {"drop_old", true}};
+static const cyaml_strval_t when_absent[] = {{"drop", false}, {"keep", true}};
+
 static const cyaml_strval_t host_backends[] = {
 	{"auto", MT_HOST_AUTO},
 	{"tap", MT_HOST_TAP},
@@ -198,6 +206,11 @@ static const cyaml_schema_field_t output_keys[] = {
 	CYAML_FIELD_UINT("mtu", CYAML_FLAG_OPTIONAL, struct mt_config_output, mtu),
 	CYAML_FIELD_UINT("length", CYAML_FLAG_OPTIONAL, struct mt_config_output, length),
 	CYAML_FIELD_UINT("tx_queues", CYAML_FLAG_OPTIONAL, struct mt_config_output, tx_queues),
+	CHOICE("mode", CYAML_FLAG_OPTIONAL, struct mt_config_output, mode, ring_modes),
+	CHOICE("when_full", CYAML_FLAG_OPTIONAL, struct mt_config_output, drop_old, when_full),
+	CHOICE("when_absent", CYAML_FLAG_OPTIONAL, struct mt_config_output, keep, when_absent),
+	CYAML_FIELD_UINT("snap", CYAML_FLAG_OPTIONAL, struct mt_config_output, snap),
+	TEXT("group", OPTIONAL_TEXT, struct mt_config_output, group),
 	TEXT("filter", OPTIONAL_TEXT, struct mt_config_output, filter),
 	CYAML_FIELD_UINT("sample", CYAML_FLAG_OPTIONAL, struct mt_config_output, sample),
 	CHOICE("sample_by", CYAML_FLAG_OPTIONAL, struct mt_config_output, sample_by,
@@ -379,6 +392,13 @@ static const struct rule rules[] = {
 	{.path = "outputs[].tx_queues", .help = "a number from 1 to 64", .range = {1, 64, false}},
 	{.path = "outputs[].required", .help = "false, true"},
 	{.path = "outputs[].mtu", .help = "a number from 68 to 65521", .range = {68, 65521, false}},
+	{.path = "outputs[].mode", .help = "zero-copy, copy"},
+	{.path = "outputs[].when_full", .help = "drop_new, drop_old"},
+	{.path = "outputs[].when_absent", .help = "drop, keep"},
+	{.path = "outputs[].snap",
+		.help = "a number from 64 to 65535",
+		.range = {64, 65535, false}},
+	{.path = "outputs[].group", .help = "the name of a group of users"},
 	{.path = "outputs[].length",
 		.help = "a power of two from 64 to 1048576",
 		.range = {64, 1048576, true}},

@@ -93,7 +93,7 @@ static void make_arguments(const struct mt_config *config, const struct mt_plan 
 	const char *prefix = find_argument(config, "--file-prefix");
 
 	eal->no_huge = find_argument(config, "--no-huge") != NULL;
-	eal->consumers = !eal->no_huge && find_argument(config, "--in-memory") == NULL
+	eal->own_prefix = !eal->no_huge && find_argument(config, "--in-memory") == NULL
 		&& find_argument(config, "--no-shconf") == NULL;
 	snprintf(eal->file_prefix, sizeof(eal->file_prefix), "%s",
 		prefix != NULL ? prefix : "mirrortap");
@@ -314,9 +314,7 @@ int mt_eal_start(const struct mt_config *config, const struct mt_plan *plan, str
 	for (int i = 0; i < arguments.count; i++)
 		free(arguments.list[i]);
 	if (rc == 0 && eal->no_huge)
-		mt_log(MT_LOG_WARNING,
-			"running without hugepages: slower, and ring outputs can't "
-			"be read by other processes");
+		mt_log(MT_LOG_WARNING, "running without hugepages: slower");
 	return rc;
 }
 

@@ -12,6 +12,7 @@
 #include "control/sessions.h"
 #include "control/xstats.h"
 #include "output/ethdev_life.h"
+#include "output/ring.h"
 #include "version.h"
 
 struct number {
@@ -211,6 +212,39 @@ static void add_queue(struct mt_metrics *m, struct mt_daemon *daemon, unsigned i
 	add_latency(m, &queue->counters.latency, name.text);
 }
 
+static void add_consumer(struct mt_metrics *m, struct mt_output *output, uint16_t index)
+{
+	const struct number queue = number(index);
+	const char *name = output->name;
+	struct mt_output_counts counts;
+	struct mt_ring_status status;
+	uint64_t lag;
+
+	mt_output_read(output, index, &counts, &lag);
+	mt_ring_read_status(output, index, &status);
+	mt_metrics_add(m, MT_METRIC_CONSUMER_ATTACHED, status.attached, "output", name, "queue",
+		queue.text, NULL);
+	mt_metrics_add_real(m, MT_METRIC_CONSUMER_HEARTBEAT_AGE,
+		(double)status.heartbeat_age_ms / 1000, "output", name, "queue", queue.text, NULL);
+	mt_metrics_add(m, MT_METRIC_CONSUMER_LAG, lag, "output", name, "queue", queue.text, NULL);
+	mt_metrics_add(m, MT_METRIC_CONSUMER_BORROWED, status.borrowed, "output", name, "queue",
+		queue.text, NULL);
+	mt_metrics_add(m, MT_METRIC_CONSUMER_HIGH_WATER, status.high_water, "output", name, "queue",
+		queue.text, NULL);
+	mt_metrics_add(m, MT_METRIC_CONSUMER_PROCESSED, status.processed, "output", name, "queue",
+		queue.text, NULL);
+	mt_metrics_add(m, MT_METRIC_CONSUMER_ATTACHES, status.attaches, "output", name, "queue",
+		queue.text, NULL);
+}
+
+static void add_ring(struct mt_metrics *m, struct mt_output *output)
+{
+	mt_metrics_add(m, MT_METRIC_CONSUMER_REFUSED, mt_ring_refused(output), "output",
+		output->name, NULL);
+	for (uint16_t q = 0; q < output->queues; q++)
+		add_consumer(m, output, q);
+}
+
 /* `name` is empty for a VNI that no session has: such a label is as good as none. */
 static void add_session(struct mt_metrics *m, const char *vni, const char *name,
 	const struct mt_session_counts *counts)
@@ -277,6 +311,8 @@ static void add_output(struct mt_metrics *m, struct mt_daemon *daemon, unsigned 
 			atomic_load_explicit(&output->life->resets, memory_order_relaxed), "output",
 			output->name, NULL);
 	mt_metrics_add(m, MT_METRIC_OUTPUT_DELIVERED_BYTES, bytes, "output", output->name, NULL);
+	if (output->ops == &mt_output_ring)
+		add_ring(m, output);
 }
 
 char *mt_metrics_text(struct mt_daemon *daemon, bool openmetrics, size_t *length)

@@ -19,6 +19,8 @@ enum {
 	OBJECT_BYTES = 64,    /* mempool's header and alignment of one object */
 	RING_BYTES = 384,     /* struct rte_ring, before its slots */
 	SLOT_BYTES = 8,
+	RECORD_BYTES = 9234, /* of a frame that is copied for consumers, without snap */
+	RECORD_HEADER_BYTES = 64,
 	CACHE_MBUFS = 384,    /* a mempool cache of one lcore: it flushes at 1.5 times its size */
 	BURST_MBUFS = 4 * 64, /* one worker: received, parsed, queued, delivered */
 	PORT_OUTPUT_DESCRIPTORS = 1024, /* transmit descriptors of one queue */
@@ -272,7 +274,7 @@ static int choose_buffer(struct maker *maker, unsigned index)
  *	the port's receive descriptors, of one receive queue for each receiver
  *	+ bursts in the workers' hands
  *	+ queue_length for each queue that has a ring
- *	+ length x queues for each ring output
+ *	+ length x queues for each ring output that is not copied
  *	+ transmit descriptors x queues for each port output
  *	+ what the mempool caches of workers and control keep to themselves
  *
@@ -289,7 +291,8 @@ static uint64_t count_mbufs(const struct mt_config *config, const struct mt_plan
 	count += (uint64_t)CACHE_MBUFS * (plan->workers_count + 1);
 	count += (uint64_t)config->dataplane.queue_length * count_queue_rings(plan);
 	for (unsigned i = 0; i < config->outputs_count; i++) {
-		if (config->outputs[i].type == MT_OUTPUT_RING)
+		if (config->outputs[i].type == MT_OUTPUT_RING
+			&& config->outputs[i].mode == MT_CONFIG_ZERO_COPY)
 			count += (uint64_t)config->outputs[i].length * plan->queues;
 		if (config->outputs[i].type == MT_OUTPUT_PORT)
 			count += (uint64_t)PORT_OUTPUT_DESCRIPTORS * plan->queues;
@@ -297,6 +300,14 @@ static uint64_t count_mbufs(const struct mt_config *config, const struct mt_plan
 	while (rounded < count || rounded < port->buffers)
 		rounded = rounded * 2 + 1;
 	return rounded;
+}
+
+/* One frame of a ring output that is copied; see lib/output/ring.c. */
+static uint64_t record_bytes(const struct mt_config_output *output)
+{
+	uint32_t bytes = output->snap != 0 ? output->snap : RECORD_BYTES;
+
+	return output->mode == MT_CONFIG_COPY ? (RECORD_HEADER_BYTES + bytes + 63) / 64 * 64 : 0;
 }
 
 static int size_memory(struct maker *maker)
@@ -308,8 +319,8 @@ static int size_memory(struct maker *maker)
 	plan->rings_bytes = ring * count_queue_rings(plan);
 	for (unsigned i = 0; i < config->outputs_count; i++) {
 		if (config->outputs[i].type == MT_OUTPUT_RING)
-			plan->rings_bytes += plan->queues
-				* ((uint64_t)config->outputs[i].length * SLOT_BYTES + RING_BYTES);
+			plan->consumers_bytes += (uint64_t)plan->queues * config->outputs[i].length
+				* (SLOT_BYTES + record_bytes(&config->outputs[i]));
 		if (config->outputs[i].type == MT_OUTPUT_PORT)
 			plan->outputs_bytes += PORT_OUTPUT_BYTES;
 	}
@@ -402,7 +413,8 @@ static void print_outputs(const struct mt_config *config, unsigned queues, FILE 
 				output->mtu, queues);
 			break;
 		case MT_OUTPUT_RING:
-			fprintf(stream, "%u rings of %u frames\n", queues, output->length);
+			fprintf(stream, "%u rings of %u frames, %s\n", queues, output->length,
+				output->mode == MT_CONFIG_COPY ? "copied" : "zero-copy");
 			break;
 		case MT_OUTPUT_PORT:
 			fprintf(stream, "port %s\n", output->device);
@@ -425,10 +437,7 @@ static void print_policy(const struct mt_policy_spec *policy, FILE *stream)
 static void print_memory(const struct mt_config *config, const struct mt_plan *plan, FILE *stream)
 {
 	uint64_t pages = (plan->total_bytes + HUGEPAGE_BYTES - 1) / HUGEPAGE_BYTES;
-	unsigned output_rings = 0;
 
-	for (unsigned i = 0; i < config->outputs_count; i++)
-		output_rings += config->outputs[i].type == MT_OUTPUT_RING ? plan->queues : 0;
 	fprintf(stream, "memory\n");
 	for (unsigned i = 0; i < config->ports_count; i++)
 		fprintf(stream, "  buffers of %-15s %8.1f MiB\n", config->ports[i].name,
@@ -437,13 +446,16 @@ static void print_memory(const struct mt_config *config, const struct mt_plan *p
 		fprintf(stream, "  port outputs %13s %8.1f MiB  (at most)\n", "",
 			mebibytes(plan->outputs_bytes));
 	fprintf(stream, "  workers %18s %8.1f MiB\n", "", mebibytes(plan->workers_bytes));
-	fprintf(stream, "  rings %20s %8.1f MiB  (%u to queues, %u of outputs)\n", "",
-		mebibytes(plan->rings_bytes), count_queue_rings(plan), output_rings);
+	fprintf(stream, "  rings %20s %8.1f MiB  (%u to queues)\n", "",
+		mebibytes(plan->rings_bytes), count_queue_rings(plan));
 	fprintf(stream,
 		"  total %20s %8.1f MiB = %" PRIu64
 		" hugepages of 2 MiB, without what the devices' "
 		"drivers take\n",
 		"", mebibytes(plan->total_bytes), pages);
+	if (plan->consumers_bytes > 0)
+		fprintf(stream, "  and, not of hugepages, for consumers of rings %.1f MiB\n",
+			mebibytes(plan->consumers_bytes));
 	if (plan->total_bytes <= DEFAULT_HUGEPAGES_BYTES * 3ull / 4)
 		fprintf(stream, "  256 MiB of hugepages in all are enough for it\n");
 	else

@@ -14,11 +14,12 @@
 #include "output/commit.h"
 
 struct mt_ethdev_life;
+struct mt_session_spec;
 
 enum {
 	MT_OUTPUT_MAX_QUEUES = 64,
 	MT_OUTPUT_MAX_NAME = 15,
-	MT_OUTPUT_MAX_ERROR = 160,
+	MT_OUTPUT_MAX_ERROR = 256,
 };
 
 /* Why an output did not deliver a frame. X(SYMBOL, "name", "meaning") */
@@ -28,6 +29,7 @@ enum {
 	X(ERROR, "error", "The output is in an error state, or the write failed.")            \
 	X(TOO_LONG, "too_long", "The frame is longer than the output's MTU allows.")          \
 	X(STOPPED, "stopped", "Not taken by its reader before the daemon ended.")             \
+	X(CONSUMER_ABSENT, "consumer_absent", "No consumer was attached to the ring.")        \
 	X(FILTERED, "filtered", "The output's own filter rejects the frame, as it should.")   \
 	X(SAMPLED, "sampled", "The output keeps 1 in N flows or packets: this is not one.")
 
@@ -52,6 +54,9 @@ struct mt_output_counts {
 	uint64_t delivered; /* handed over, or set aside for that: see read() */
 	uint64_t delivered_bytes;
 	uint64_t drops[MT_OUTPUT_DROP_COUNT];
+	/* ring: of those delivered, not yet seen to be taken, and where that stands */
+	uint64_t waiting;
+	uint64_t taken;
 };
 
 /* Writer: the worker that owns the queue (the control thread once the workers have ended).
@@ -77,7 +82,16 @@ struct mt_output_settings {
 	uint16_t queues;
 	const uint16_t *queue_worker; /* [queues]: which worker owns the queue */
 	const int *queue_node;        /* [queues]: NUMA node of that worker */
-	bool shared;                  /* ring: consumers in other processes are possible */
+	bool own_prefix;              /* ring: the file prefix is this daemon's alone */
+	/* ring */
+	bool copy;         /* consumers get copies, not the mbufs */
+	bool drop_old;     /* when full */
+	bool keep;         /* frames wait for a consumer that is absent */
+	uint32_t snap;     /* bytes of a frame that consumers get; 0: all */
+	const char *group; /* that may attach besides root; NULL: none */
+	/* ring: consumers are told the names of these */
+	const struct mt_session_spec *sessions; /* [sessions_count] */
+	unsigned sessions_count;
 	/* port: waits until no worker uses what was taken away from it before the call; false: one
 	 * does not leave. NULL: its device is never reset. */
 	bool (*synchronize)(void *context);

@@ -18,7 +18,7 @@ dataplane: {lcores: "0@0,1@1", queues: 2, eal: $(lab_eal mt-gen)}
 ports:
   - {name: mirror, device: "$2"}
 outputs:
-  - {name: ids, type: ring, length: 16384}
+  - {name: ids, type: ring, length: 16384, when_absent: keep}
 ${3-}
 http: {control_socket: $LAB_TMP/$1.sock}
 EOT

@@ -153,7 +153,8 @@ static const struct {
 	      "  - name: b\n"
 	      "    typ: tap\n",
 		":6: outputs[1].typ: unknown key; allowed here: name, type, interface, device, "
-		"required, mtu, length, tx_queues, filter, sample, sample_by"},
+		"required, mtu, length, tx_queues, mode, when_full, when_absent, snap, group, "
+		"filter, sample, sample_by"},
 	{BASE "tunnels:\n"
 	      "  vxlan: [1]\n",
 		":4: tunnels.vxlan: unknown key; allowed here: vxlan_ports, geneve_ports"},
@@ -442,7 +443,8 @@ static const struct {
 	{BASE "outputs:\n"
 	      "  - {name: a, type: ring, mtu: 1500}\n",
 		":4: outputs[0].mtu: does not belong to an output of type ring; allowed with it: "
-		"name, type, required, length, filter, sample, sample_by"},
+		"name, type, required, length, mode, snap, when_full, when_absent, group, filter, "
+		"sample, sample_by"},
 	{BASE "outputs:\n"
 	      "  - name: a\n"
 	      "    type: port\n"
@@ -452,7 +454,17 @@ static const struct {
 		"it: name, type, required, device, tx_queues, filter, sample, sample_by"},
 	{BASE "outputs: [{name: a, type: ring, interface: x}]\n",
 		":3: outputs[0].interface: does not belong to an output of type ring; allowed with "
-		"it: name, type, required, length, filter, sample, sample_by"},
+		"it: name, type, required, length, mode, snap, when_full, when_absent, group, "
+		"filter, sample, sample_by"},
+	{BASE "outputs: [{name: a, type: tap, mode: copy}]\n",
+		":3: outputs[0].mode: does not belong to an output of type tap; allowed with it: "
+		"name, type, required, interface, mtu, filter, sample, sample_by"},
+	{BASE "outputs: [{name: a, type: ring, mode: borrow}]\n",
+		":3: outputs[0].mode: \"borrow\" is unknown; allowed: zero-copy, copy"},
+	{BASE "outputs: [{name: a, type: ring, when_full: wait}]\n",
+		":3: outputs[0].when_full: \"wait\" is unknown; allowed: drop_new, drop_old"},
+	{BASE "outputs: [{name: a, type: ring, snap: 10}]\n",
+		":3: outputs[0].snap: 10 is smaller than 64"},
 	{BASE "outputs: [{name: a, type: tap, length: 64}]\n",
 		":3: outputs[0].length: does not belong to an output of type tap; allowed with it: "
 		"name, type, required, interface, mtu, filter, sample, sample_by"},
@@ -960,7 +972,7 @@ static void prints_plan(void **state)
 	assert_non_null(strstr(text, "lcore 1   cpu 0   node 0  receives, owns queues 0\n"));
 	assert_non_null(strstr(text, "queues: 2, by 5-tuple\n"));
 	assert_non_null(strstr(text, "VXLAN           UDP 4789\n"));
-	assert_non_null(strstr(text, "ids             2 rings of 4096 frames\n"));
+	assert_non_null(strstr(text, "ids             2 rings of 4096 frames, zero-copy\n"));
 	assert_non_null(strstr(text, "39 hugepages of 2 MiB"));
 	assert_non_null(strstr(text, "256 MiB of hugepages in all are enough"));
 	free(text);

@@ -413,16 +413,18 @@ static uint16_t send_aside(struct mt_output *output, struct port_queue *from)
 	return n;
 }
 
-static void port_poll(struct mt_output *output, uint16_t queue)
+static uint16_t port_poll(struct mt_output *output, uint16_t queue)
 {
 	struct port_output *port = output->private;
+	uint16_t count = 0;
 
 	if (queue >= port->tx_queues)
-		return; /* never a home */
+		return 0; /* never a home */
 	for (uint16_t q = queue + port->tx_queues; q < output->queues; q += port->tx_queues) {
 		if (port->queues[q].aside != NULL)
-			send_aside(output, &port->queues[q]);
+			count += send_aside(output, &port->queues[q]);
 	}
+	return count;
 }
 
 static void port_read(struct mt_output *output, uint16_t queue, struct mt_output_counts *counts,

@@ -157,11 +157,13 @@ static json_t *output_counts(const struct mt_output_counts *counts, uint64_t in_
 		output_drops(counts->drops));
 }
 
-static json_t *output_document(struct mt_daemon *daemon, struct mt_output *output)
+static json_t *output_document(struct mt_daemon *daemon, unsigned index)
 {
+	struct mt_output *output = daemon->snapshot.outputs[index];
 	struct mt_output_counts sum = {0};
 	uint64_t sum_in_flight = 0;
 	json_t *queues = json_array();
+	char error[MT_OUTPUT_MAX_ERROR];
 	json_t *document;
 	bool failed;
 
@@ -179,11 +181,12 @@ static json_t *output_document(struct mt_daemon *daemon, struct mt_output *outpu
 	}
 	document = output_counts(&sum, sum_in_flight);
 	pthread_mutex_lock(&daemon->lock);
-	failed = atomic_load_explicit(&output->state, memory_order_relaxed) == MT_OUTPUT_ERROR;
-	json_object_set_new(document, "error", failed ? json_string(output->error) : json_null());
-	json_object_set_new(document, "last_error",
-		output->error[0] != '\0' ? json_string(output->error) : json_null());
+	memcpy(error, daemon->output_errors[index], sizeof(error));
 	pthread_mutex_unlock(&daemon->lock);
+	failed = atomic_load_explicit(&output->state, memory_order_relaxed) == MT_OUTPUT_ERROR;
+	json_object_set_new(document, "error", failed ? json_string(error) : json_null());
+	json_object_set_new(
+		document, "last_error", error[0] != '\0' ? json_string(error) : json_null());
 	json_object_set_new(document, "name", json_string(output->name));
 	json_object_set_new(document, "type", json_string(output->ops->type));
 	json_object_set_new(document, "state", json_string(failed ? "error" : "up"));
@@ -201,7 +204,7 @@ json_t *mt_api_outputs(struct mt_daemon *daemon)
 	json_t *outputs = json_array();
 
 	for (uint16_t o = 0; o < daemon->snapshot.outputs_count; o++) {
-		json_t *document = output_document(daemon, daemon->snapshot.outputs[o]);
+		json_t *document = output_document(daemon, o);
 
 		json_object_set_new(
 			document, "required", json_boolean(daemon->config->outputs[o].required));

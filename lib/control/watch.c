@@ -281,8 +281,7 @@ static void gather_ports(struct mt_daemon *daemon, struct mt_health_facts *facts
 	pthread_mutex_unlock(&daemon->watch.lock);
 }
 
-/* Without the outputs' error texts: their lock is held while control mends an interface, and health
- * must not wait for that. /api/v1/outputs and the log have them. */
+/* Without the outputs' error texts: /api/v1/outputs and the log have them. */
 static void gather_outputs(struct mt_daemon *daemon, struct mt_health_facts *facts)
 {
 	facts->outputs_count = daemon->snapshot.outputs_count;

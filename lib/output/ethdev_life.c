@@ -118,8 +118,10 @@ int mt_ethdev_return(struct mt_ethdev *ethdev, const struct mt_ethdev_request *r
 	struct mt_ethdev found;
 	int rc = mt_ethdev_probe(ethdev->device, &found, error, error_size);
 
-	if (rc < 0)
+	if (rc < 0) {
+		error[0] = '\0';
 		return rc;
+	}
 	rc = start_like(ethdev, &found, request, error, error_size);
 	if (rc < 0) {
 		mt_ethdev_unplug(&found, life);

@@ -39,6 +39,7 @@ int mt_ethdev_reset(struct mt_ethdev *ethdev, const struct mt_ethdev_request *re
 void mt_ethdev_unplug(struct mt_ethdev *ethdev, struct mt_ethdev_life *life);
 
 /* Looks for a device that is gone, plugs it in and starts it as it was; it may have another number
- * then. Returns 0, or -errno with `error` and a device that is still gone. */
+ * then. Returns 0, or -errno and a device that is still gone: with `error` if it is there, but
+ * can't be taken, "" if it is not there. */
 int mt_ethdev_return(struct mt_ethdev *ethdev, const struct mt_ethdev_request *request,
 	struct mt_ethdev_life *life, char *error, size_t error_size);

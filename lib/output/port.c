@@ -233,8 +233,9 @@ static void unplug(struct mt_output *output)
 	fail(output, "%s was unplugged; looked for again each second", port->device_string);
 }
 
-static void look_for(struct port_output *port)
+static void look_for(struct mt_output *output)
 {
+	struct port_output *port = output->private;
 	uint64_t now = rte_get_timer_cycles();
 	char error[256];
 
@@ -243,6 +244,8 @@ static void look_for(struct port_output *port)
 	port->looked = now;
 	if (mt_ethdev_return(&port->device, &port->request, &port->life, error, sizeof(error)) == 0)
 		give_back(port);
+	else if (error[0] != '\0')
+		fail(output, "%s", error);
 }
 
 /* A change of the link is seen without the driver's word, in each round. */
@@ -252,7 +255,7 @@ static void port_maintain(struct mt_output *output)
 	enum rte_eth_event_type event = mt_ethdev_take_event(&port->life);
 
 	if (port->life.gone)
-		look_for(port);
+		look_for(output);
 	else if (event == RTE_ETH_EVENT_INTR_RMV)
 		unplug(output);
 	else if (event == RTE_ETH_EVENT_INTR_RESET)

@@ -3,10 +3,16 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <time.h>
 
 #include <rte_common.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
+
+enum {
+	FORGET_TRIES = 100,
+	FORGET_NS = 100000,
+};
 
 /* In the order in which they are acted upon. */
 static const enum rte_eth_event_type watched[] = {
@@ -37,8 +43,15 @@ void mt_ethdev_watch(const struct mt_ethdev *ethdev, struct mt_ethdev_life *life
 
 void mt_ethdev_forget(const struct mt_ethdev *ethdev, struct mt_ethdev_life *life)
 {
-	for (size_t e = 0; e < RTE_DIM(watched); e++)
-		rte_eth_dev_callback_unregister(ethdev->id, watched[e], note_event, life);
+	for (size_t e = 0; e < RTE_DIM(watched); e++) {
+		int tries = FORGET_TRIES;
+
+		/* -EAGAIN: it is being called, which takes no time. */
+		while (rte_eth_dev_callback_unregister(ethdev->id, watched[e], note_event, life)
+				== -EAGAIN
+			&& --tries > 0)
+			nanosleep(&(struct timespec){.tv_nsec = FORGET_NS}, NULL);
+	}
 }
 
 enum rte_eth_event_type mt_ethdev_take_event(struct mt_ethdev_life *life)

@@ -231,7 +231,8 @@ static json_t *xstats_document(const struct mt_port_sample *sample)
 	json_t *xstats = json_object();
 
 	for (unsigned i = 0; i < sample->xstats_count; i++)
-		json_object_set_new(xstats, sample->xstats[i].name, count(sample->xstats[i].value));
+		json_object_set_new(
+			xstats, sample->xstats[i].name, count(sample->xstats[i].count.value));
 	return xstats;
 }
 
@@ -245,14 +246,15 @@ static json_t *port_document(struct mt_daemon *daemon, unsigned index,
 	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, "
 			 "s:o, s:o, s:o, s:{s:i, s:i}, s:o, s:o}",
 		"name", port->config->name, "device", port->config->device, "driver",
-		port->device.driver, "link", sample->link ? "up" : "down", "started",
+		sample->device.driver, "link", sample->link ? "up" : "down", "started",
 		sample->started, "mac", sample->mac[0] != '\0' ? sample->mac : "-", "mtu",
-		(int)port->device.mtu, "numa_node", port->device.numa_node, "rx_queues",
-		(int)port->device.rx_queues, "descriptors", (int)port->device.rx_descriptors,
+		(int)sample->device.mtu, "numa_node", sample->device.numa_node, "rx_queues",
+		(int)sample->device.rx_queues, "descriptors", (int)sample->device.rx_descriptors,
 		"packets", count(ledger->ports[index].received), "bytes",
 		count(ledger->ports[index].received_bytes), "host",
-		count(ledger->ports[index].host), "imissed", count(sample->imissed), "ierrors",
-		count(sample->ierrors), "rx_nombuf", count(sample->rx_nombuf), "resets",
+		count(ledger->ports[index].host), "imissed", count(sample->imissed.value),
+		"ierrors", count(sample->ierrors.value), "rx_nombuf",
+		count(sample->rx_nombuf.value), "resets",
 		count(atomic_load_explicit(&port->life.resets, memory_order_relaxed)), "pool",
 		"size", (int)port->pool->size, "in_use", (int)rte_mempool_in_use_count(port->pool),
 		"host_interface", host_document(daemon->hosts[index]), "xstats",

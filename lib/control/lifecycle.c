@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/lifecycle.h"
 
+#include <string.h>
+
 #include <rte_cycles.h>
 #include <rte_timer.h>
 
@@ -65,14 +67,20 @@ static void reset(struct mt_daemon *daemon, unsigned index)
 static void remove_port(struct mt_daemon *daemon, unsigned index)
 {
 	struct mt_port *port = &daemon->ports[index];
+	int rc;
 
 	mt_log_limited(&port->told.unplugged, MT_LOG_ERROR,
 		"port %s: %s was unplugged; looked for again each second", port->config->name,
 		port->config->device);
-	if (take_away(daemon, index))
-		mt_ethdev_unplug(&port->device, &port->life);
-	else
+	if (!take_away(daemon, index)) {
 		mt_ethdev_raise(&port->life, RTE_ETH_EVENT_INTR_RMV);
+		return;
+	}
+	rc = mt_ethdev_unplug(&port->device, &port->life);
+	if (rc < 0)
+		mt_log_limited(&port->told.kept, MT_LOG_ERROR,
+			"port %s: DPDK does not let go of %s: %s; restart if it does not come back",
+			port->config->name, port->config->device, strerror(-rc));
 }
 
 /* The device may have another number when it comes back. No worker looks while it is paused. */

@@ -21,6 +21,7 @@ struct mt_port {
 		struct mt_log_limit failed;
 		struct mt_log_limit reset;
 		struct mt_log_limit unplugged;
+		struct mt_log_limit kept;
 		struct mt_log_limit refused;
 		struct mt_log_limit back;
 		struct mt_log_limit link;

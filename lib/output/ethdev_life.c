@@ -113,7 +113,7 @@ int mt_ethdev_reset(struct mt_ethdev *ethdev, const struct mt_ethdev_request *re
 	return 0;
 }
 
-void mt_ethdev_unplug(struct mt_ethdev *ethdev, struct mt_ethdev_life *life)
+int mt_ethdev_unplug(struct mt_ethdev *ethdev, struct mt_ethdev_life *life)
 {
 	struct rte_eth_dev_info info;
 	int rc = rte_eth_dev_info_get(ethdev->id, &info);
@@ -121,8 +121,9 @@ void mt_ethdev_unplug(struct mt_ethdev *ethdev, struct mt_ethdev_life *life)
 	mt_ethdev_forget(ethdev, life);
 	mt_ethdev_stop(ethdev);
 	if (rc == 0 && info.device != NULL)
-		rte_dev_remove((struct rte_device *)(uintptr_t)info.device);
+		rc = mt_ethdev_take_out(info.device);
 	life->gone = true;
+	return rc;
 }
 
 int mt_ethdev_return(struct mt_ethdev *ethdev, const struct mt_ethdev_request *request,

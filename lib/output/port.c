@@ -224,13 +224,20 @@ static void reset(struct mt_output *output)
 static void unplug(struct mt_output *output)
 {
 	struct port_output *port = output->private;
+	int rc;
 
 	if (!take_away(output)) {
 		mt_ethdev_raise(&port->life, RTE_ETH_EVENT_INTR_RMV);
 		return;
 	}
-	mt_ethdev_unplug(&port->device, &port->life);
-	fail(output, "%s was unplugged; looked for again each second", port->device_string);
+	rc = mt_ethdev_unplug(&port->device, &port->life);
+	if (rc < 0)
+		fail(output,
+			"%s was unplugged, and DPDK does not let go of it: %s; restart if it does "
+			"not come back",
+			port->device_string, strerror(-rc));
+	else
+		fail(output, "%s was unplugged; looked for again each second", port->device_string);
 }
 
 static void look_for(struct mt_output *output)

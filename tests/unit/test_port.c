@@ -17,6 +17,7 @@
 #include <rte_mbuf.h>
 
 #include "datapath/worker.h"
+#include "output/ethdev_life.h"
 #include "output/output.h"
 
 enum {
@@ -25,6 +26,12 @@ enum {
 	LENGTH = 100,
 	LIMIT_S = 10,
 };
+
+static bool no_worker_runs(void *context)
+{
+	(void)context;
+	return true;
+}
 
 /* On a device that no test had before: it stays in DPDK. Queue 0 and the only transmit queue are of
  * worker 0, queue 1 is of worker 1. */
@@ -39,6 +46,7 @@ static struct mt_output *make_output(const char *device)
 		.queues = 2,
 		.queue_worker = queue_worker,
 		.queue_node = queue_node,
+		.synchronize = no_worker_runs,
 	};
 	char error[256] = "";
 	struct mt_output *output =
@@ -86,6 +94,28 @@ static void a_poll_says_what_it_sent(void **state)
 	assert_int_equal(in_flight, 0);
 	mt_output_destroy(output);
 	assert_int_equal(rte_mempool_in_use_count(rte_mempool_lookup("frames")), 0);
+}
+
+/* A virtual device is taken out of DPDK, and so can be had again. */
+static void an_unplugged_device_comes_back(void **state)
+{
+	struct mt_output *output = make_output("net_null2,size=100");
+	uint16_t id;
+
+	(void)state;
+	assert_int_equal(rte_eth_dev_get_port_by_name("net_null2", &id), 0);
+	mt_ethdev_raise(output->life, RTE_ETH_EVENT_INTR_RMV);
+	output->ops->maintain(output);
+	assert_int_equal(output->state, MT_OUTPUT_ERROR);
+	assert_string_equal(
+		output->error, "net_null2,size=100 was unplugged; looked for again each second");
+	assert_int_not_equal(rte_eth_dev_get_port_by_name("net_null2", &id), 0);
+	assert_int_equal(output->life->resets, 0);
+	output->ops->maintain(output); /* looks at once */
+	assert_int_equal(output->state, MT_OUTPUT_UP);
+	assert_int_equal(rte_eth_dev_get_port_by_name("net_null2", &id), 0);
+	assert_int_equal(output->life->resets, 1);
+	mt_output_destroy(output);
 }
 
 static void *run(void *worker)
@@ -162,6 +192,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_poll_says_what_it_sent),
 		cmocka_unit_test(sending_for_others_is_work),
+		cmocka_unit_test(an_unplugged_device_comes_back),
 	};
 
 	return cmocka_run_group_tests_name("port", tests, start, stop);

@@ -293,7 +293,7 @@ json_t *mt_api_sessions(struct mt_daemon *daemon)
 	json_t *sessions, *other;
 	struct mt_session_list list;
 
-	if (mt_sessions_list(&daemon->datapath, MT_SESSIONS_BY_PACKETS, &list) < 0)
+	if (mt_sessions_list(&daemon->datapath, NULL, &list) < 0)
 		return NULL;
 	sessions = json_array();
 	for (uint32_t s = 0; s < list.count; s++) {

@@ -303,6 +303,7 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 	daemon->config = config;
 	daemon->plan = plan;
 	pthread_mutex_init(&daemon->lock, NULL);
+	pthread_mutex_init(&daemon->session_register.lock, NULL);
 	mt_watch_init(&daemon->watch);
 	daemon->snapshot.queues = plan->queues;
 	mt_config_tunnels(config, &daemon->snapshot.tunnels);

@@ -14,6 +14,7 @@
 #include "control/log.h"
 #include "control/plan.h"
 #include "control/ports.h"
+#include "control/sessions.h"
 #include "control/watch.h"
 #include "datapath/worker.h"
 #include "output/output.h"
@@ -46,6 +47,7 @@ struct mt_daemon {
 	/* Copies of the outputs' error texts, for others than control: an output may take long over
 	 * mending itself, and no one shall wait for that. */
 	char output_errors[MT_SNAPSHOT_MAX_OUTPUTS][MT_OUTPUT_MAX_ERROR];
+	struct mt_session_register session_register; /* of the metrics */
 	uint64_t last_second; /* timer cycles at which what is done each second was done; control */
 	/* Reasons for drops that were told once. Control only. */
 	bool told_verdict[MT_VERDICT_COUNT];

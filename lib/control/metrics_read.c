@@ -241,7 +241,7 @@ static bool add_sessions(struct mt_metrics *m, struct mt_daemon *daemon)
 {
 	struct mt_session_list list;
 
-	if (mt_sessions_list(&daemon->datapath, MT_SESSIONS_BY_AGE, &list) < 0)
+	if (mt_sessions_list(&daemon->datapath, &daemon->session_register, &list) < 0)
 		return false;
 	mt_metrics_add(m, MT_METRIC_SESSIONS, list.seen, NULL);
 	mt_metrics_add(m, MT_METRIC_SESSION_TABLE_FULL, list.full.packets, NULL);

@@ -373,7 +373,13 @@ static int check_probes(struct mt_config_lines *lines, const struct mt_config_ht
 {
 	char path[MT_CONFIG_MAX_PATH];
 
-	for (unsigned i = 0; i < http->probe_listen_count; i++)
+	for (unsigned i = 0; i < http->probe_listen_count; i++) {
+		for (unsigned j = 0; j < i; j++)
+			if (strcmp(http->probe_listen[i], http->probe_listen[j]) == 0)
+				return mt_config_lines_refuse(lines,
+					path_of(path, "http.probe_listen", i, ""),
+					"%s is in http.probe_listen twice; name it once",
+					http->probe_listen[i]);
 		for (unsigned j = 0; j < http->listen_count; j++)
 			if (strcmp(http->probe_listen[i], http->listen[j]) == 0)
 				return mt_config_lines_refuse(lines,
@@ -381,6 +387,7 @@ static int check_probes(struct mt_config_lines *lines, const struct mt_config_ht
 					"%s is in http.listen too, which never closes; name each "
 					"address in one of them",
 					http->probe_listen[i]);
+	}
 	return 0;
 }
 

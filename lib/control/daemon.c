@@ -293,6 +293,14 @@ static int start_workers(struct mt_daemon *daemon, char *error, size_t error_siz
 	return rc;
 }
 
+static void share_error(struct mt_daemon *daemon, unsigned index)
+{
+	pthread_mutex_lock(&daemon->lock);
+	memcpy(daemon->output_errors[index], daemon->snapshot.outputs[index]->error,
+		sizeof(daemon->output_errors[index]));
+	pthread_mutex_unlock(&daemon->lock);
+}
+
 int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 	const struct mt_plan *plan, char *error, size_t error_size)
 {
@@ -303,6 +311,7 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 	daemon->config = config;
 	daemon->plan = plan;
 	pthread_mutex_init(&daemon->lock, NULL);
+	pthread_mutex_init(&daemon->session_register.lock, NULL);
 	mt_watch_init(&daemon->watch);
 	daemon->snapshot.queues = plan->queues;
 	mt_config_tunnels(config, &daemon->snapshot.tunnels);
@@ -336,6 +345,8 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 		return rc;
 	}
 	daemon->started = (time_t)(mt_monotonic_ms() / 1000);
+	for (unsigned o = 0; o < daemon->snapshot.outputs_count; o++)
+		share_error(daemon, o);
 	mt_watch_look(daemon);
 	atomic_store(&daemon->state, MT_DAEMON_RUNNING);
 	return 0;
@@ -367,7 +378,7 @@ static void tell_drops(struct mt_daemon *daemon)
 	}
 }
 
-/* What became of an output since the last round. */
+/* What became of an output since the last round, whose error is still what others see. */
 static void tell_output(struct mt_daemon *daemon, unsigned index)
 {
 	struct mt_output *output = daemon->snapshot.outputs[index];
@@ -377,11 +388,14 @@ static void tell_output(struct mt_daemon *daemon, unsigned index)
 		: atomic_load_explicit(&output->life->resets, memory_order_relaxed);
 
 	if (resets != daemon->told_resets[index] && !daemon->told_error[index])
-		mt_log(MT_LOG_WARNING,
+		mt_log_limited(&daemon->told_reset[index], MT_LOG_WARNING,
 			"output %s: its device asked to be reset; it was, and is back",
 			output->name);
 	if (failed && !daemon->told_error[index])
 		mt_log_limited(&daemon->told_failed[index], MT_LOG_ERROR, "output %s: %s",
+			output->name, output->error);
+	else if (failed && strcmp(output->error, daemon->output_errors[index]) != 0)
+		mt_log_limited(&daemon->told_still[index], MT_LOG_ERROR, "output %s: %s",
 			output->name, output->error);
 	if (!failed && daemon->told_error[index])
 		mt_log_limited(&daemon->told_mended[index], MT_LOG_NOTICE, "output %s: is up again",
@@ -394,17 +408,16 @@ void mt_daemon_maintain(struct mt_daemon *daemon)
 {
 	mt_lifecycle_round(daemon);
 	mt_watch_look(daemon);
-	pthread_mutex_lock(&daemon->lock);
 	for (unsigned o = 0; o < daemon->snapshot.outputs_count; o++) {
 		struct mt_output *output = daemon->snapshot.outputs[o];
 
 		if (output->ops->maintain != NULL)
 			output->ops->maintain(output);
 		tell_output(daemon, o);
+		share_error(daemon, o);
 	}
 	for (unsigned h = 0; h < daemon->pump.count; h++)
 		mt_host_maintain(daemon->pump.hosts[h]);
-	pthread_mutex_unlock(&daemon->lock);
 	tell_drops(daemon);
 }
 

@@ -19,6 +19,7 @@
 
 #include "control/devices.h"
 #include "control/log.h"
+#include "datapath/decapsulate_simd.h"
 
 enum {
 	MAX_ARGUMENTS = 128,
@@ -360,7 +361,9 @@ void mt_eal_stop(struct mt_eal *eal)
 
 uint16_t mt_eal_simd_bits(void)
 {
-	/* EAL's own default is 256. Refused where the option was given, which wins. */
-	rte_vect_set_max_simd_bitwidth(RTE_VECT_SIMD_512);
+	/* EAL's own default is 256, and drivers go by it too: so it is raised only where wider
+	 * vectors pay. Refused where the option was given, which wins. */
+	if (mt_decapsulate_simd_bits() >= RTE_VECT_SIMD_512)
+		rte_vect_set_max_simd_bitwidth(RTE_VECT_SIMD_512);
 	return rte_vect_get_max_simd_bitwidth();
 }

@@ -79,7 +79,7 @@ static void add_ledger(struct mt_metrics *m, struct mt_daemon *daemon)
 static void add_xstats(struct mt_metrics *m, const char *port, const struct mt_port_sample *sample)
 {
 	for (unsigned i = 0; i < sample->xstats_count; i++) {
-		uint64_t value = sample->xstats[i].value;
+		uint64_t value = sample->xstats[i].count.value;
 		struct mt_xstat xstat;
 
 		if (!mt_xstat_parse(sample->xstats[i].name, &xstat))
@@ -116,10 +116,10 @@ static void add_port(struct mt_metrics *m, struct mt_daemon *daemon, unsigned in
 	mt_metrics_add(m, MT_METRIC_PORT_LINK, sample->link, "port", name, NULL);
 	mt_metrics_add(m, MT_METRIC_PORT_RESETS,
 		atomic_load_explicit(&port->life.resets, memory_order_relaxed), "port", name, NULL);
-	mt_metrics_add(m, MT_METRIC_PORT_MISSED, sample->imissed, "port", name, NULL);
-	mt_metrics_add(m, MT_METRIC_PORT_ERRORS, sample->ierrors, "port", name, NULL);
-	mt_metrics_add(m, MT_METRIC_PORT_NO_BUFFER, sample->rx_nombuf, "port", name, NULL);
-	mt_metrics_add(m, MT_METRIC_PORT_SEND_ERRORS, sample->oerrors, "port", name, NULL);
+	mt_metrics_add(m, MT_METRIC_PORT_MISSED, sample->imissed.value, "port", name, NULL);
+	mt_metrics_add(m, MT_METRIC_PORT_ERRORS, sample->ierrors.value, "port", name, NULL);
+	mt_metrics_add(m, MT_METRIC_PORT_NO_BUFFER, sample->rx_nombuf.value, "port", name, NULL);
+	mt_metrics_add(m, MT_METRIC_PORT_SEND_ERRORS, sample->oerrors.value, "port", name, NULL);
 	mt_metrics_add(m, MT_METRIC_PORT_POOL_SIZE, port->pool->size, "port", name, NULL);
 	mt_metrics_add(m, MT_METRIC_PORT_POOL_USED, rte_mempool_in_use_count(port->pool), "port",
 		name, NULL);
@@ -275,7 +275,7 @@ static bool add_sessions(struct mt_metrics *m, struct mt_daemon *daemon)
 {
 	struct mt_session_list list;
 
-	if (mt_sessions_list(&daemon->datapath, MT_SESSIONS_BY_AGE, &list) < 0)
+	if (mt_sessions_list(&daemon->datapath, &daemon->session_register, &list) < 0)
 		return false;
 	mt_metrics_add(m, MT_METRIC_SESSIONS, list.seen, NULL);
 	mt_metrics_add(m, MT_METRIC_SESSION_TABLE_FULL, list.full.packets, NULL);

@@ -204,18 +204,41 @@ static bool have(enum rte_cpu_flag_t flag)
 {
 	return rte_cpu_get_flag_enabled(flag) > 0;
 }
+
+/* All that lib/meson.build compiles it for. CPUs before VBMI2 (Ice Lake, Zen 4) lower their clock
+ * for vectors of 512 bits. */
+static bool have_avx512(void)
+{
+	return have(RTE_CPUFLAG_AVX512F) && have(RTE_CPUFLAG_AVX512BW) && have(RTE_CPUFLAG_AVX512DQ)
+		&& have(RTE_CPUFLAG_AVX512VL) && have(RTE_CPUFLAG_BMI2)
+		&& have(RTE_CPUFLAG_AVX512VBMI2);
+}
+
+static bool have_avx2(void)
+{
+	return have(RTE_CPUFLAG_AVX2) && have(RTE_CPUFLAG_BMI2);
+}
 #endif
+
+uint16_t mt_decapsulate_simd_bits(void)
+{
+#if defined(MT_HAVE_X86_SIMD)
+	if (have_avx512())
+		return RTE_VECT_SIMD_512;
+	if (have_avx2())
+		return RTE_VECT_SIMD_256;
+#endif
+	return 0;
+}
 
 mt_decapsulate_simd_t *mt_decapsulate_simd_choose(uint16_t max_bits, const char **name)
 {
 #if defined(MT_HAVE_X86_SIMD)
-	/* CPUs before VBMI2 (Ice Lake, Zen 4) lower their clock for vectors of 512 bits. */
-	if (max_bits >= RTE_VECT_SIMD_512 && have(RTE_CPUFLAG_AVX512VBMI2)
-		&& have(RTE_CPUFLAG_AVX512BW) && have(RTE_CPUFLAG_AVX512VL)) {
+	if (max_bits >= RTE_VECT_SIMD_512 && have_avx512()) {
 		*name = "avx512";
 		return mt_decapsulate_avx512;
 	}
-	if (max_bits >= RTE_VECT_SIMD_256 && have(RTE_CPUFLAG_AVX2)) {
+	if (max_bits >= RTE_VECT_SIMD_256 && have_avx2()) {
 		*name = "avx2";
 		return mt_decapsulate_avx2;
 	}

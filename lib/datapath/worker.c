@@ -120,7 +120,7 @@ static uint16_t serve_queue(struct mt_worker *worker, uint16_t index)
 	}
 	for (uint16_t o = 0; o < snapshot->outputs_count; o++) {
 		if (snapshot->outputs[o]->ops->poll != NULL)
-			snapshot->outputs[o]->ops->poll(snapshot->outputs[o], index);
+			count += snapshot->outputs[o]->ops->poll(snapshot->outputs[o], index);
 	}
 	return count;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#define ALLOW_EXPERIMENTAL_API /* rte_devargs_reset, until DPDK 23.11 */
 #include "output/ethdev.h"
 
 #include <errno.h>
@@ -11,14 +12,45 @@
 #include <unistd.h>
 
 #include <rte_bus.h>
+#include <rte_bus_vdev.h>
 #include <rte_common.h>
 #include <rte_dev.h>
+#include <rte_devargs.h>
 #include <rte_errno.h>
 
 /* "net_pcap0" of "net_pcap0,rx_pcap=x": what DPDK names the port. */
 static void device_name(const char *device, char *name, size_t size)
 {
 	snprintf(name, size, "%.*s", (int)strcspn(device, ","), device);
+}
+
+static bool is_vdev(const struct rte_bus *bus)
+{
+	return strcmp(rte_bus_name(bus), "vdev") == 0;
+}
+
+/* rte_dev_probe() asks every other process of ours, seconds long if one does not answer; a virtual
+ * device is ours alone, and needs no one. */
+static int plug_in(const char *device)
+{
+	struct rte_devargs arguments = {0};
+	int rc = rte_devargs_parse(&arguments, device);
+
+	if (rc == 0 && is_vdev(arguments.bus)) {
+		rc = rte_vdev_init(arguments.name, arguments.args);
+		rc = rc > 0 ? -ENODEV : rc; /* no driver of that name */
+	} else if (rc == 0) {
+		rc = rte_dev_probe(device);
+	}
+	rte_devargs_reset(&arguments);
+	return rc;
+}
+
+int mt_ethdev_take_out(const struct rte_device *device)
+{
+	if (is_vdev(rte_dev_bus(device)))
+		return rte_vdev_uninit(rte_dev_name(device));
+	return rte_dev_remove((struct rte_device *)(uintptr_t)device);
 }
 
 int mt_ethdev_probe(const char *device, struct mt_ethdev *ethdev, char *error, size_t error_size)
@@ -30,7 +62,7 @@ int mt_ethdev_probe(const char *device, struct mt_ethdev *ethdev, char *error, s
 	*ethdev = (struct mt_ethdev){.device = device};
 	device_name(device, name, sizeof(name));
 	if (rte_eth_dev_get_port_by_name(name, &ethdev->id) < 0) {
-		rc = rte_dev_probe(device);
+		rc = plug_in(device);
 		if (rc < 0 && rc != -EEXIST) {
 			snprintf(error, error_size,
 				"device \"%s\": %s; give a PCI address that is bound to a DPDK "

@@ -124,9 +124,10 @@ struct mt_output_ops {
 	void (*send)(
 		struct mt_output *output, uint16_t queue, struct rte_mbuf **frames, uint16_t count);
 
-	/* What is left to do for a queue although no frame came. Worker that owns the queue; NULL:
+	/* What is left to do for a queue although no frame came. Returns how many frames it took
+	 * care of: a worker that has such work must not rest. Worker that owns the queue; NULL:
 	 * nothing. */
-	void (*poll)(struct mt_output *output, uint16_t queue);
+	uint16_t (*poll)(struct mt_output *output, uint16_t queue);
 
 	/* Looks after the output about ten times a second: finds and mends errors. Control thread;
 	 * NULL: nothing. */

@@ -538,6 +538,9 @@ static const struct {
 	{BASE "http: {probe_listen: [\"127.0.0.1:80\", \"4789\"]}\n",
 		":3: http.probe_listen[1]: \"4789\" is not ADDRESS:PORT; allowed: e.g. "
 		"127.0.0.1:8080 or [::1]:8080"},
+	{BASE "http: {probe_listen: [\"0.0.0.0:4789\", \"[::]:4789\", \"0.0.0.0:4789\"]}\n",
+		":3: http.probe_listen[2]: 0.0.0.0:4789 is in http.probe_listen twice; name it "
+		"once"},
 	{BASE "http: {probe_listen: \"127.0.0.1:80\"}\n",
 		":3: http.probe_listen: is a single value; allowed: a list of at most 64 "
 		"addresses"},

@@ -397,8 +397,8 @@ static void ring_send(
 		mt_release(&frames[sent], count - sent);
 }
 
-/* Frames come back though no new ones come. */
-static void ring_poll(struct mt_output *output, uint16_t queue)
+/* Frames come back though no new ones come. That can wait for a worker that rests: 0. */
+static uint16_t ring_poll(struct mt_output *output, uint16_t queue)
 {
 	struct mt_ring_output *ring = output->private;
 	struct mt_ring_queue *q = &ring->queues[queue];
@@ -406,18 +406,19 @@ static void ring_poll(struct mt_output *output, uint16_t queue)
 
 	look_at_claim(q);
 	if (q->serving == 0)
-		return;
+		return 0;
 	if (likely(!q->taking_back)
 		&& q->borrowed_tail
 			== atomic_load_explicit(&q->area->released, memory_order_relaxed)
 		&& q->taken == atomic_load_explicit(&q->area->taken, memory_order_relaxed))
-		return;
+		return 0;
 	mt_commit_begin(&own->commit);
 	if (likely(!q->taking_back))
 		take_back(q, &own->counts, TAKE_BACK_BURST);
 	else
 		take_all_back(q, &own->counts);
 	mt_commit_end(&own->commit);
+	return 0;
 }
 
 /* --- control --- */

@@ -60,6 +60,7 @@ enum mt_output_type {
 	MT_OUTPUT_TAP,
 	MT_OUTPUT_RING,
 	MT_OUTPUT_PORT,
+	MT_OUTPUT_PCAPNG,
 };
 
 struct mt_config_output {
@@ -70,7 +71,14 @@ struct mt_config_output {
 	char *device;       /* port: as ports[].device */
 	uint32_t tx_queues; /* port: to use of the device; 0: as many as suit it */
 	uint32_t mtu;       /* tap: of the netdev; default 9216 */
-	uint32_t length;    /* ring: frames that one queue's ring holds; power of two */
+	uint32_t length;    /* ring, pcapng: frames that one queue's ring holds; power of two */
+	char *directory;    /* pcapng: an absolute path */
+	/* pcapng; sizes are read from their texts, such as "1GiB". 0: not by time, all is kept. */
+	char *rotate_bytes_text, *keep_bytes_text;
+	uint64_t rotate_bytes, keep_bytes;
+	uint32_t rotate_seconds;
+	uint32_t keep_files;
+	uint32_t snap; /* pcapng: bytes of a frame that are kept; 0: all */
 };
 
 struct mt_config_health {

@@ -31,7 +31,7 @@ static const cyaml_strval_t output_types[] = {
 	{"tap", MT_OUTPUT_TAP},
 	{"ring", MT_OUTPUT_RING},
 	{"port", MT_OUTPUT_PORT},
-	{"pcapng", MT_CONFIG_NOT_SUPPORTED},
+	{"pcapng", MT_OUTPUT_PCAPNG},
 };
 
 static const cyaml_strval_t host_backends[] = {
@@ -117,9 +117,13 @@ static const cyaml_schema_field_t output_keys[] = {
 	CYAML_FIELD_UINT("mtu", CYAML_FLAG_OPTIONAL, struct mt_config_output, mtu),
 	CYAML_FIELD_UINT("length", CYAML_FLAG_OPTIONAL, struct mt_config_output, length),
 	CYAML_FIELD_UINT("tx_queues", CYAML_FLAG_OPTIONAL, struct mt_config_output, tx_queues),
-	CYAML_FIELD_IGNORE("directory", CYAML_FLAG_OPTIONAL),
-	CYAML_FIELD_IGNORE("rotate_bytes", CYAML_FLAG_OPTIONAL),
-	CYAML_FIELD_IGNORE("rotate_seconds", CYAML_FLAG_OPTIONAL),
+	TEXT("directory", OPTIONAL_TEXT, struct mt_config_output, directory),
+	TEXT("rotate_bytes", OPTIONAL_TEXT, struct mt_config_output, rotate_bytes_text),
+	CYAML_FIELD_UINT(
+		"rotate_seconds", CYAML_FLAG_OPTIONAL, struct mt_config_output, rotate_seconds),
+	CYAML_FIELD_UINT("keep_files", CYAML_FLAG_OPTIONAL, struct mt_config_output, keep_files),
+	TEXT("keep_bytes", OPTIONAL_TEXT, struct mt_config_output, keep_bytes_text),
+	CYAML_FIELD_UINT("snap", CYAML_FLAG_OPTIONAL, struct mt_config_output, snap),
 	CYAML_FIELD_END,
 };
 
@@ -226,7 +230,7 @@ static const struct rule rules[] = {
 	{.path = "outputs", .help = "a list of outputs"},
 	{.path = "outputs[]", .help = "a mapping with at least name and type"},
 	{.path = "outputs[].name", .help = "1 to 15 of A-Z a-z 0-9 _ -"},
-	{.path = "outputs[].type", .help = "tap, ring, port"},
+	{.path = "outputs[].type", .help = "tap, ring, port, pcapng"},
 	{.path = "outputs[].interface", .help = "the name of a kernel interface"},
 	{.path = "outputs[].device", .help = "a PCI address or a vdev string"},
 	{.path = "outputs[].tx_queues", .help = "a number from 1 to 64", .range = {1, 64, false}},
@@ -235,6 +239,18 @@ static const struct rule rules[] = {
 	{.path = "outputs[].length",
 		.help = "a power of two from 64 to 1048576",
 		.range = {64, 1048576, true}},
+	{.path = "outputs[].directory", .help = "an absolute path"},
+	{.path = "outputs[].rotate_bytes", .help = "a size from 1MiB to 1TiB"},
+	{.path = "outputs[].rotate_seconds",
+		.help = "a number from 1 to 86400",
+		.range = {1, 86400, false}},
+	{.path = "outputs[].keep_files",
+		.help = "a number from 1 to 1000000",
+		.range = {1, 1000000, false}},
+	{.path = "outputs[].keep_bytes", .help = "a size from 2MiB to 1024TiB"},
+	{.path = "outputs[].snap",
+		.help = "a number from 14 to 262144",
+		.range = {14, 262144, false}},
 	{.path = "http", .help = "a mapping with listen, probe_listen and control_socket"},
 	{.path = "http.listen", .help = "a list of at most 64 addresses"},
 	{.path = "http.listen[]", .help = "ADDRESS:PORT or [ADDRESS]:PORT"},

@@ -22,6 +22,7 @@ static const struct mt_output_ops *const output_types[] = {
 	[MT_OUTPUT_TAP] = &mt_output_tap,
 	[MT_OUTPUT_RING] = &mt_output_ring,
 	[MT_OUTPUT_PORT] = &mt_output_port,
+	[MT_OUTPUT_PCAPNG] = &mt_output_pcapng,
 };
 
 static int start_ports(struct mt_daemon *daemon, char *error, size_t error_size)
@@ -102,6 +103,12 @@ static int start_outputs(struct mt_daemon *daemon, char *error, size_t error_siz
 			.tx_queues = config->tx_queues,
 			.mtu = config->mtu,
 			.length = config->length,
+			.directory = config->directory,
+			.rotate_bytes = config->rotate_bytes,
+			.keep_bytes = config->keep_bytes,
+			.rotate_seconds = config->rotate_seconds,
+			.keep_files = config->keep_files,
+			.snap = config->snap,
 			.queues = plan->queues,
 			.queue_worker = queue_worker,
 			.queue_node = queue_node,

@@ -21,6 +21,7 @@ enum {
 	SLOT_BYTES = 8,
 	CACHE_MBUFS = 384,    /* a mempool cache of one lcore: it flushes at 1.5 times its size */
 	BURST_MBUFS = 4 * 64, /* one worker: received, parsed, queued, delivered */
+	PCAPNG_MBUFS = 64,    /* a pcapng output's thread has in hand */
 	PORT_OUTPUT_DESCRIPTORS = 1024, /* transmit descriptors of one queue */
 	/* The buffers of a port output: idle receive queues, copies for devices that want them. */
 	PORT_OUTPUT_BYTES = 1023 * (9216 + 22 + 128 + 192) + 511 * (2176 + 192),
@@ -269,12 +270,19 @@ static int choose_buffer(struct maker *maker, unsigned index)
 	return 0;
 }
 
+/* A ring of frames for each queue. */
+static bool has_rings(const struct mt_config_output *output)
+{
+	return output->type == MT_OUTPUT_RING || output->type == MT_OUTPUT_PCAPNG;
+}
+
 /* How many mbufs of one port can be held anywhere at one time:
  *
  *	the port's receive descriptors, of one receive queue for each receiver
  *	+ bursts in the workers' hands
  *	+ queue_length for each queue that has a ring
  *	+ length x queues for each ring output
+ *	+ length x queues, and a burst, for each pcapng output
  *	+ transmit descriptors x queues for each port output
  *	+ what the mempool caches of workers and control keep to themselves
  *
@@ -291,8 +299,10 @@ static uint64_t count_mbufs(const struct mt_config *config, const struct mt_plan
 	count += (uint64_t)CACHE_MBUFS * (plan->workers_count + 1);
 	count += (uint64_t)config->dataplane.queue_length * count_queue_rings(plan);
 	for (unsigned i = 0; i < config->outputs_count; i++) {
-		if (config->outputs[i].type == MT_OUTPUT_RING)
+		if (has_rings(&config->outputs[i]))
 			count += (uint64_t)config->outputs[i].length * plan->queues;
+		if (config->outputs[i].type == MT_OUTPUT_PCAPNG)
+			count += PCAPNG_MBUFS;
 		if (config->outputs[i].type == MT_OUTPUT_PORT)
 			count += (uint64_t)PORT_OUTPUT_DESCRIPTORS * plan->queues;
 	}
@@ -309,7 +319,7 @@ static int size_memory(struct maker *maker)
 
 	plan->rings_bytes = ring * count_queue_rings(plan);
 	for (unsigned i = 0; i < config->outputs_count; i++) {
-		if (config->outputs[i].type == MT_OUTPUT_RING)
+		if (has_rings(&config->outputs[i]))
 			plan->rings_bytes += plan->queues
 				* ((uint64_t)config->outputs[i].length * SLOT_BYTES + RING_BYTES);
 		if (config->outputs[i].type == MT_OUTPUT_PORT)
@@ -391,6 +401,19 @@ static void print_udp_ports(const char *tunnel, const uint16_t *ports, unsigned 
 	fprintf(stream, "%s\n", count == 0 ? " none" : "");
 }
 
+static void print_pcapng(const struct mt_config_output *output, FILE *stream)
+{
+	fprintf(stream, "pcapng files in %s, each of %.1f MiB", output->directory,
+		mebibytes(output->rotate_bytes));
+	if (output->rotate_seconds > 0)
+		fprintf(stream, " or %u s", output->rotate_seconds);
+	if (output->keep_files > 0)
+		fprintf(stream, ", %u kept", output->keep_files);
+	if (output->keep_bytes > 0)
+		fprintf(stream, ", %.1f MiB in all", mebibytes(output->keep_bytes));
+	fprintf(stream, "\n");
+}
+
 static void print_outputs(const struct mt_config *config, unsigned queues, FILE *stream)
 {
 	fprintf(stream, "outputs%s\n", config->outputs_count == 0 ? ": none" : "");
@@ -409,6 +432,9 @@ static void print_outputs(const struct mt_config *config, unsigned queues, FILE 
 		case MT_OUTPUT_PORT:
 			fprintf(stream, "port %s\n", output->device);
 			break;
+		case MT_OUTPUT_PCAPNG:
+			print_pcapng(output, stream);
+			break;
 		}
 	}
 }
@@ -419,7 +445,7 @@ static void print_memory(const struct mt_config *config, const struct mt_plan *p
 	unsigned output_rings = 0;
 
 	for (unsigned i = 0; i < config->outputs_count; i++)
-		output_rings += config->outputs[i].type == MT_OUTPUT_RING ? plan->queues : 0;
+		output_rings += has_rings(&config->outputs[i]) ? plan->queues : 0;
 	fprintf(stream, "memory\n");
 	for (unsigned i = 0; i < config->ports_count; i++)
 		fprintf(stream, "  buffers of %-15s %8.1f MiB\n", config->ports[i].name,

@@ -27,7 +27,8 @@ enum {
 	X(NO_BUFFER, "no_buffer", "No buffer was free for a copy that the device needs.")     \
 	X(ERROR, "error", "The output is in an error state, or the write failed.")            \
 	X(TOO_LONG, "too_long", "The frame is longer than the output's MTU allows.")          \
-	X(STOPPED, "stopped", "Not taken by its reader before the daemon ended.")
+	X(STOPPED, "stopped", "Not taken by its reader before the daemon ended.")             \
+	X(NO_SPACE, "no_space", "The file system has no room left for capture files.")
 
 enum mt_output_drop {
 #define X(symbol, name, meaning) MT_OUTPUT_DROP_##symbol,
@@ -58,6 +59,12 @@ enum mt_output_state {
 	MT_OUTPUT_ERROR,
 };
 
+/* What a session is called where an output can say it. */
+struct mt_output_session {
+	char name[64];
+	char description[128]; /* "": none */
+};
+
 /* What an output is made from. Strings are copied. */
 struct mt_output_settings {
 	const char *name;
@@ -65,7 +72,16 @@ struct mt_output_settings {
 	const char *device;    /* port */
 	uint16_t tx_queues;    /* port: to use of the device; 0: as many as suit it */
 	uint32_t mtu;          /* tap: bytes behind the Ethernet header */
-	uint32_t length;       /* ring: frames that one queue holds, a power of two */
+	uint32_t length;       /* ring, pcapng: frames that one queue holds, a power of two */
+	const char *directory; /* pcapng */
+	uint64_t rotate_bytes, keep_bytes; /* pcapng; keep_*: 0: all is kept */
+	uint32_t rotate_seconds;           /* pcapng; 0: not by time */
+	uint32_t keep_files;               /* pcapng */
+	uint32_t snap;                     /* pcapng: bytes of a frame; 0: all */
+	/* pcapng: name and description of a session; false: it has none. Called by the output's
+	 * thread. NULL: none has. */
+	bool (*describe)(void *context, uint32_t vni, struct mt_output_session *session);
+	void *describe_context;
 	uint16_t queues;
 	const uint16_t *queue_worker; /* [queues]: which worker owns the queue */
 	const int *queue_node;        /* [queues]: NUMA node of that worker */
@@ -125,6 +141,7 @@ struct mt_output_ops {
 extern const struct mt_output_ops mt_output_tap;
 extern const struct mt_output_ops mt_output_ring;
 extern const struct mt_output_ops mt_output_port;
+extern const struct mt_output_ops mt_output_pcapng;
 
 /* Makes and opens an output. Returns NULL on failure, with one line in `error`. */
 struct mt_output *mt_output_create(const struct mt_output_ops *ops,

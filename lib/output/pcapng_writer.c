@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <rte_prefetch.h>
 
@@ -326,8 +327,7 @@ static void copy_frame(uint8_t *to, const struct rte_mbuf *frame, uint32_t lengt
 /* What must still go into the file besides a frame: its interface, and statistics at the end. */
 static uint32_t end_bytes(const struct mt_pcapng_writer *writer)
 {
-	return MT_PCAPNG_MAX_INTERFACE_BYTES
-		+ (writer->described + 1) * MT_PCAPNG_STATISTICS_BYTES;
+	return MT_PCAPNG_MAX_INTERFACE_BYTES + (writer->described + 1) * MT_PCAPNG_STATISTICS_BYTES;
 }
 
 /* False: it could not be written, and the file is closed. */
@@ -427,6 +427,21 @@ static void keep_house(struct mt_pcapng_writer *writer)
 		flush(writer, true);
 }
 
+/* The end: the last file is one of those that are kept. */
+static void finish(struct mt_pcapng_writer *writer)
+{
+	int directory;
+
+	if (!is_open(writer))
+		return;
+	end_file(writer);
+	directory = mt_capture_ring_open(&writer->ring);
+	if (directory >= 0) {
+		mt_capture_ring_prune(&writer->ring, directory, 0);
+		close(directory);
+	}
+}
+
 static void *run(void *context)
 {
 	struct mt_pcapng_writer *writer = context;
@@ -442,8 +457,7 @@ static void *run(void *context)
 	end = clock_ns(CLOCK_MONOTONIC) + STOP_SECONDS * second_ns;
 	while (take_all(writer) > 0 && clock_ns(CLOCK_MONOTONIC) < end)
 		continue;
-	if (is_open(writer))
-		end_file(writer);
+	finish(writer);
 	return NULL;
 }
 
@@ -473,8 +487,8 @@ void mt_pcapng_writer_stop(struct mt_pcapng_writer *writer)
 		atomic_store_explicit(&writer->stop, true, memory_order_release);
 		pthread_join(writer->thread, NULL);
 		writer->running = false;
-	} else if (is_open(writer)) {
-		end_file(writer);
+	} else {
+		finish(writer);
 	}
 	mt_capture_file_free(&writer->file);
 	pthread_mutex_destroy(&writer->lock);

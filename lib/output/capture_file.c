@@ -243,6 +243,7 @@ struct reader {
 	uint8_t *window;
 	uint64_t start; /* of the window in the file */
 	size_t bytes;
+	int error; /* a read failed */
 };
 
 /* `bytes` of the file at `at`; NULL: it does not have them. */
@@ -251,6 +252,8 @@ static const uint8_t *look_at(struct reader *reader, uint64_t at, size_t bytes)
 	if (at < reader->start || at + bytes > reader->start + reader->bytes) {
 		ssize_t n = pread(reader->fd, reader->window, MT_CAPTURE_BUFFER_BYTES, (off_t)at);
 
+		if (n < 0)
+			reader->error = -errno;
 		reader->start = at;
 		reader->bytes = n > 0 ? (size_t)n : 0;
 	}
@@ -287,10 +290,29 @@ static void find_boundary(struct reader *reader, uint64_t *boundary, uint64_t *f
 	}
 }
 
+/* What one write may have left unfinished is cut off. If there is more behind the last whole block,
+ * the disk lost something in the middle: then all is left as it is. */
+static int complete_found(struct reader *reader, int directory, const char *part)
+{
+	uint64_t boundary, first_ns;
+	struct stat stat;
+
+	find_boundary(reader, &boundary, &first_ns);
+	if (reader->error < 0)
+		return reader->error;
+	if (fstat(reader->fd, &stat) < 0)
+		return -errno;
+	if ((uint64_t)stat.st_size > boundary + MT_CAPTURE_BUFFER_BYTES + MT_CAPTURE_MAX_BLOCK) {
+		boundary = (uint64_t)stat.st_size;
+		if (first_ns == 0)
+			first_ns = (uint64_t)stat.st_mtim.tv_sec * 1000000000u;
+	}
+	return complete(reader->fd, directory, part, boundary, first_ns);
+}
+
 int mt_capture_file_recover(int directory, const char *part)
 {
 	struct reader reader = {.fd = openat(directory, part, O_RDWR | O_CLOEXEC | O_NOFOLLOW)};
-	uint64_t boundary, first_ns;
 	int rc = 0;
 
 	if (reader.fd < 0)
@@ -300,10 +322,8 @@ int mt_capture_file_recover(int directory, const char *part)
 	reader.window = malloc(MT_CAPTURE_BUFFER_BYTES);
 	if (rc == 0 && reader.window == NULL)
 		rc = -ENOMEM;
-	if (rc == 0) {
-		find_boundary(&reader, &boundary, &first_ns);
-		rc = complete(reader.fd, directory, part, boundary, first_ns);
-	}
+	if (rc == 0)
+		rc = complete_found(&reader, directory, part);
 	free(reader.window);
 	close(reader.fd);
 	return rc;

@@ -464,6 +464,7 @@ static void *run(void *context)
 int mt_pcapng_writer_start(struct mt_pcapng_writer *writer)
 {
 	sigset_t all, before;
+	char name[16];
 	int rc = mt_capture_file_init(&writer->file);
 
 	if (rc < 0)
@@ -476,6 +477,10 @@ int mt_pcapng_writer_start(struct mt_pcapng_writer *writer)
 	rc = -pthread_create(&writer->thread, NULL, run, writer);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	writer->running = rc == 0;
+	if (rc == 0) {
+		snprintf(name, sizeof(name), "mt-%.12s", writer->ring.name);
+		pthread_setname_np(writer->thread, name);
+	}
 	if (rc < 0)
 		mt_pcapng_writer_stop(writer);
 	return rc;

@@ -36,8 +36,8 @@ static void pcapng_close(struct mt_output *output)
 	stop(pcapng);
 	for (uint16_t q = 0; q < output->queues; q++) {
 		rte_ring_free(pcapng->queues[q].ring);
-		rte_free(pcapng->queues[q].lost_before);
-		rte_free(pcapng->queues[q].lost_after);
+		free(pcapng->queues[q].lost_before);
+		free(pcapng->queues[q].lost_after);
 	}
 	free(pcapng->directory);
 	rte_free(pcapng);
@@ -54,9 +54,8 @@ static int open_queue(
 		RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ);
 	if (queue->ring == NULL)
 		return -rte_errno;
-	queue->lost_before = rte_zmalloc_socket("mt_lost", sizeof(*queue->lost_before),
-		RTE_CACHE_LINE_SIZE, settings->queue_node[q]);
-	queue->lost_after = rte_zmalloc("mt_lost", sizeof(*queue->lost_after), RTE_CACHE_LINE_SIZE);
+	queue->lost_before = calloc(1, sizeof(*queue->lost_before));
+	queue->lost_after = calloc(1, sizeof(*queue->lost_after));
 	return queue->lost_before == NULL || queue->lost_after == NULL ? -ENOMEM : 0;
 }
 

@@ -238,8 +238,8 @@ static bool collect_lost(struct mt_pcapng_writer *writer, struct mt_vni_counts *
 		uint64_t more;
 		int interface;
 
-		if (n >= count && n != MT_VNI_OTHER)
-			continue;
+		if (n == MT_VNI_OTHER ? writer->described <= MT_VNI_OTHER : n >= count)
+			continue; /* that interface can only be the last one */
 		if (mt_counter(&lost->packets[n]) == lost->taken[n])
 			continue;
 		interface = n == MT_VNI_OTHER ? MT_VNI_OTHER : interface_of(writer, lost->vnis[n]);
@@ -290,7 +290,7 @@ static bool collect(struct mt_pcapng_writer *writer, bool *changed)
 /* Completes the file. Afterwards none is open. */
 static void end_file(struct mt_pcapng_writer *writer)
 {
-	bool changed;
+	bool changed = false;
 	int rc;
 
 	/* Statistics count what is written, so that comes first. */

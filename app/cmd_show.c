@@ -156,6 +156,51 @@ static void print_output_errors(const json_t *outputs)
 	}
 }
 
+/* Queues of ring outputs, each with its consumer. */
+static void print_consumers(const json_t *outputs)
+{
+	static const struct column columns[] = {{"ring", false}, {"queue", true}, {"mode", false},
+		{"consumer", false}, {"state", false}, {"heartbeat ms", true}, {"lag", true},
+		{"held", true}, {"high water", true}, {"processed", true}, {"absent", true},
+		{"full", true}};
+	COLUMNS(table, columns);
+	json_t *output, *queue;
+	size_t i, j;
+	bool any = false;
+
+	json_array_foreach ((json_t *)(uintptr_t)outputs, i, output) {
+		json_array_foreach (json_object_get(output, "queues"), j, queue) {
+			const json_t *consumer = json_object_get(queue, "consumer");
+			const json_t *drops = json_object_get(queue, "drops");
+			uint64_t pid;
+
+			if (consumer == NULL)
+				continue;
+			any = true;
+			table_member_text(&table, output, "name");
+			table_member_count(&table, queue, "queue");
+			table_member_text(&table, output, "mode");
+			if (member_count(consumer, "pid", &pid) && pid != 0)
+				table_text(&table, "%s (%ju)", member_text(consumer, "program"),
+					(uintmax_t)pid);
+			else
+				table_text(&table, "-");
+			table_member_text(&table, consumer, "state");
+			table_member_count(&table, consumer, "heartbeat_age_ms");
+			table_member_count(&table, queue, "in_flight");
+			table_member_count(&table, consumer, "borrowed");
+			table_member_count(&table, consumer, "high_water");
+			table_member_count(&table, consumer, "processed");
+			table_member_count(&table, drops, "consumer_absent");
+			table_member_count(&table, drops, "full");
+		}
+	}
+	if (any) {
+		putchar('\n');
+		table_end(&table, stdout);
+	}
+}
+
 static void print_outputs(const json_t *document)
 {
 	static const struct column columns[] = {{"output", false}, {"type", false},
@@ -186,13 +231,15 @@ static void print_outputs(const json_t *document)
 		table_text(&table, "%s", reasons);
 	}
 	table_end(&table, stdout);
+	print_consumers(outputs);
 	print_output_errors(outputs);
 }
 
 int cmd_outputs(const struct command_context *context, int argc, char **argv)
 {
 	return show(context, argc, argv, "/api/v1/outputs",
-		"Prints the outputs: state, frames delivered, frames dropped and why.",
+		"Prints the outputs: state, frames delivered, frames dropped and why; and who "
+		"reads rings.",
 		print_outputs);
 }
 

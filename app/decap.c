@@ -14,15 +14,10 @@
 #include <rte_mbuf_core.h>
 
 #include "decap_options.h"
+#include "offline.h"
 #include "output/pcapng.h"
 #include "output/vni_table.h"
 #include "packet/decapsulate.h"
-
-enum {
-	MAX_SEGMENT = UINT16_MAX, /* what rte_mbuf.data_len can state */
-	MAX_RECORD = 262144,      /* libpcap's own bound for Ethernet */
-	SEGMENTS = MAX_RECORD / MAX_SEGMENT + 1,
-};
 
 struct run {
 	const struct decap_options *options;
@@ -36,41 +31,7 @@ struct run {
 	uint64_t counts[MT_VERDICT_COUNT];
 };
 
-/* "-" in words, for messages. */
-static const char *named(const char *path, const char *standard)
-{
-	return strcmp(path, "-") == 0 ? standard : path;
-}
-
 /* --- files --- */
-
-static bool open_capture(struct run *run)
-{
-	const char *name = named(run->options->input, "standard input");
-	char error[PCAP_ERRBUF_SIZE] = "";
-	const char *type;
-	int link;
-
-	run->capture = pcap_open_offline_with_tstamp_precision(
-		run->options->input, PCAP_TSTAMP_PRECISION_NANO, error);
-	if (run->capture == NULL) {
-		/* libpcap names the file where it could not be opened, and only there. */
-		if (strncmp(error, name, strlen(name)) == 0)
-			decap_complain("%s", error);
-		else
-			decap_complain("%s: %s", name, error);
-		return false;
-	}
-	link = pcap_datalink(run->capture);
-	if (link == DLT_EN10MB)
-		return true;
-	type = pcap_datalink_val_to_name(link);
-	decap_complain(
-		"%s: link type is %s (%d), only Ethernet (EN10MB, 1) can be read; capture on one "
-		"Ethernet interface, e.g. tcpdump -i eth0 -w FILE, not -i any",
-		name, type != NULL ? type : "unknown", link);
-	return false;
-}
 
 /* Would opening `path` for writing destroy the capture that is being read? */
 static bool is_input(const struct run *run, const char *path)
@@ -118,7 +79,8 @@ static bool close_written(const char *path, FILE *file)
 		error = errno;
 	}
 	if (!fine)
-		decap_complain("%s: could not be written: %s", named(path, "standard output"),
+		decap_complain("%s: could not be written: %s",
+			offline_named(path, "standard output"),
 			error != 0 ? strerror(error) : "write error");
 	return fine;
 }
@@ -136,40 +98,6 @@ static int interface_of(struct run *run, uint32_t vni)
 	if (number != MT_VNI_OTHER)
 		snprintf(name, sizeof(name), "vni %" PRIu32, vni);
 	return mt_pcapng_add_interface(&run->pcapng, name);
-}
-
-/* Lays a record out as mbufs, which can only state 65,535 bytes each, without a copy. */
-static void to_segments(struct rte_mbuf *segments, const uint8_t *bytes, uint32_t length)
-{
-	struct rte_mbuf *segment = segments;
-
-	segments->pkt_len = length;
-	for (;;) {
-		segment->buf_addr = (void *)(uintptr_t)bytes;
-		segment->data_off = 0;
-		segment->data_len = (uint16_t)RTE_MIN(length, (uint32_t)MAX_SEGMENT);
-		bytes += segment->data_len;
-		length -= segment->data_len;
-		segment->next = length != 0 ? segment + 1 : NULL;
-		if (length == 0)
-			return;
-		segment++;
-	}
-}
-
-/* Takes what the capture itself cut off into account. The outer headers state how long the frame
- * was, so as a rule the facts have it already; but where they end just where the capture was cut,
- * the record knows of more. */
-static void apply_record_length(const struct pcap_pkthdr *record, struct mt_facts *facts)
-{
-	uint32_t made_up = facts->made_up_ethertype != 0 ? MT_ETHERNET_LENGTH : 0;
-
-	if (record->len <= record->caplen || (facts->flags & MT_FLAG_TRUNCATED) != 0)
-		return;
-	if (facts->strip + facts->inner_length - made_up != record->caplen)
-		return; /* only padding was cut */
-	facts->original_length = record->len - facts->strip + made_up;
-	facts->flags |= MT_FLAG_TRUNCATED;
 }
 
 static int write_frame(struct run *run, const struct pcap_pkthdr *record, const uint8_t *bytes,
@@ -215,22 +143,23 @@ static int write_verdict(const struct run *run, const struct mt_facts *facts)
 /* False after a failure to write. */
 static bool take(struct run *run, const struct pcap_pkthdr *record, const uint8_t *bytes)
 {
-	struct rte_mbuf segments[SEGMENTS];
+	struct rte_mbuf segments[OFFLINE_SEGMENTS];
 	struct mt_facts facts;
 	int error = 0;
 
-	to_segments(segments, bytes, record->caplen);
+	offline_segments(segments, bytes, record->caplen);
 	mt_packet_decapsulate(segments, &run->options->tunnels, &facts);
 	run->frames++;
 	run->counts[facts.verdict]++;
 	if (facts.verdict == MT_VERDICT_ACCEPTED) {
-		apply_record_length(record, &facts);
+		offline_apply_record_length(record, &facts);
 		run->truncated += (facts.flags & MT_FLAG_TRUNCATED) != 0;
 		if (run->output != NULL)
 			error = write_frame(run, record, bytes, &facts);
 		if (error != 0) {
 			decap_complain("%s: could not be written: %s",
-				named(run->options->output, "standard output"), strerror(-error));
+				offline_named(run->options->output, "standard output"),
+				strerror(-error));
 			return false;
 		}
 	}
@@ -238,14 +167,14 @@ static bool take(struct run *run, const struct pcap_pkthdr *record, const uint8_
 		error = write_verdict(run, &facts);
 	if (error != 0)
 		decap_complain("%s: could not be written: %s",
-			named(run->options->verdicts, "standard output"), strerror(-error));
+			offline_named(run->options->verdicts, "standard output"), strerror(-error));
 	return error == 0;
 }
 
 /* All records to the end of the file. False if it does not end well. */
 static bool take_all(struct run *run)
 {
-	const char *name = named(run->options->input, "standard input");
+	const char *name = offline_named(run->options->input, "standard input");
 	struct pcap_pkthdr *record;
 	const uint8_t *bytes;
 	int result;
@@ -258,14 +187,15 @@ static bool take_all(struct run *run)
 
 		if (error != 0) {
 			decap_complain("%s: could not be written: %s",
-				named(run->options->output, "standard output"), strerror(-error));
+				offline_named(run->options->output, "standard output"),
+				strerror(-error));
 			return false;
 		}
 	}
 	while ((result = pcap_next_ex(run->capture, &record, &bytes)) == 1) {
-		if (record->caplen > MAX_RECORD) {
+		if (record->caplen > OFFLINE_MAX_RECORD) {
 			decap_complain("%s: record %" PRIu64 " of %u bytes is longer than %d", name,
-				run->frames + 1, record->caplen, MAX_RECORD);
+				run->frames + 1, record->caplen, OFFLINE_MAX_RECORD);
 			return false;
 		}
 		if (!take(run, record, bytes))
@@ -349,7 +279,8 @@ int decap_main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
-	if (!open_capture(&run))
+	run.capture = offline_open(options.input, decap_complain);
+	if (run.capture == NULL)
 		goto close_capture;
 	if (!open_to_write(&run, options.output, &run.output))
 		goto close_capture;

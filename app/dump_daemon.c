@@ -7,30 +7,12 @@
 
 #include "control/client.h"
 
-static void note_place(bool *set, size_t size, const json_t *object, const char *key)
-{
-	const json_t *number = json_object_get(object, key);
-
-	if (json_is_integer(number) && json_integer_value(number) >= 0
-		&& (size_t)json_integer_value(number) < size)
-		set[json_integer_value(number)] = true;
-}
-
 static void note_status(struct dump_daemon *daemon, const json_t *status)
 {
 	const char *prefix = json_string_value(json_object_get(status, "file_prefix"));
-	json_t *worker;
-	size_t i;
 
-	daemon->pid = (pid_t)json_integer_value(json_object_get(status, "pid"));
 	if (prefix != NULL)
 		snprintf(daemon->file_prefix, sizeof(daemon->file_prefix), "%s", prefix);
-	note_place(daemon->lcores, RTE_DIM(daemon->lcores), status, "control_lcore");
-	note_place(daemon->cpus, RTE_DIM(daemon->cpus), status, "control_cpu");
-	json_array_foreach (json_object_get(status, "workers"), i, worker) {
-		note_place(daemon->lcores, RTE_DIM(daemon->lcores), worker, "lcore");
-		note_place(daemon->cpus, RTE_DIM(daemon->cpus), worker, "cpu");
-	}
 }
 
 /* "ids, archive", or "none". */
@@ -52,8 +34,7 @@ static void list_rings(const json_t *outputs, char *text, size_t size)
 	}
 }
 
-static bool find_output(struct dump_daemon *daemon, const json_t *outputs, const char *name,
-	char *error, size_t error_size)
+static bool find_output(const json_t *outputs, const char *name, char *error, size_t error_size)
 {
 	char rings[256];
 	const char *type = NULL;
@@ -66,11 +47,8 @@ static bool find_output(struct dump_daemon *daemon, const json_t *outputs, const
 		if (its == NULL || strcmp(its, name) != 0)
 			continue;
 		type = json_string_value(json_object_get(output, "type"));
-		if (type != NULL && strcmp(type, "ring") == 0) {
-			daemon->queues =
-				(unsigned)json_array_size(json_object_get(output, "queues"));
+		if (type != NULL && strcmp(type, "ring") == 0)
 			return true;
-		}
 		break;
 	}
 	list_rings(outputs, rings, sizeof(rings));
@@ -91,12 +69,6 @@ static bool check_status(
 	if (daemon->file_prefix[0] == '\0') {
 		snprintf(error, error_size,
 			"the daemon does not say its file prefix; give it by --file-prefix");
-		return false;
-	}
-	if (json_is_false(json_object_get(status, "consumers"))) {
-		snprintf(error, error_size,
-			"the daemon shares no memory; start it without --no-huge, --in-memory and "
-			"--no-shconf in dataplane.eal");
 		return false;
 	}
 	return true;
@@ -121,8 +93,7 @@ bool dump_daemon_ask(struct dump_daemon *daemon, const char *socket_path, const 
 		*daemon = (struct dump_daemon){0};
 		snprintf(daemon->file_prefix, sizeof(daemon->file_prefix), "%s", file_prefix);
 	} else if (fine && outputs != NULL) {
-		fine = find_output(
-			daemon, json_object_get(outputs, "outputs"), output, error, error_size);
+		fine = find_output(json_object_get(outputs, "outputs"), output, error, error_size);
 	}
 	json_decref(status);
 	json_decref(outputs);

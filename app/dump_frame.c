@@ -124,19 +124,32 @@ static void print_inner(FILE *stream, const struct rte_mbuf *frame)
 		mac[4], mac[5], type);
 }
 
-void dump_print_frame(FILE *stream, struct rte_mbuf *frame, unsigned queue)
+/* The first segment of the frame as an mbuf, which is what the packet room reads. */
+static struct rte_mbuf wrap(const struct mirrortap_frame *frame)
 {
-	const struct mt_frame_info *info = mt_frame_info(frame);
-	uint8_t flags = mt_frame_flags(info);
+	return (struct rte_mbuf){
+		.buf_addr = (void *)(uintptr_t)frame->data,
+		.data_len = (uint16_t)RTE_MIN(frame->contiguous, (uint32_t)UINT16_MAX),
+		.pkt_len = RTE_MIN(frame->contiguous, (uint32_t)UINT16_MAX),
+		.nb_segs = 1,
+	};
+}
+
+void dump_print_frame(FILE *stream, const struct mirrortap_frame *frame, const char *session)
+{
+	struct rte_mbuf mbuf = wrap(frame);
 	char source[DUMP_ADDRESS_SIZE];
+	struct mt_address address;
 	char time[DUMP_TIME_SIZE];
 
-	dump_format_time(time, info->time_ns);
-	dump_format_address(source, info->source);
+	memcpy(&address, frame->source, sizeof(address));
+	dump_format_time(time, frame->time_ns);
+	dump_format_address(source, address);
 	fprintf(stream,
-		"%s queue %u vni %" PRIu32 " source %s length %" PRIu32 "/%" PRIu32 " %s %s ", time,
-		queue, mt_frame_vni(info), source, frame->pkt_len, info->original_length,
-		direction(flags), flags_text(flags));
-	print_inner(stream, frame);
+		"%s queue %u vni %" PRIu32 "%s%s source %s length %" PRIu32 "/%" PRIu32 " %s %s ",
+		time, frame->queue, frame->vni, session != NULL ? " session " : "",
+		session != NULL ? session : "", source, frame->length, frame->original_length,
+		direction((uint8_t)frame->flags), flags_text((uint8_t)frame->flags));
+	print_inner(stream, &mbuf);
 	fputc('\n', stream);
 }

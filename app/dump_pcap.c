@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "packet/frame_info.h"
-
 enum {
 	MAX_RECORD = 262144, /* libpcap's own bound for Ethernet */
 };
@@ -34,20 +32,20 @@ bool dump_pcap_open(struct dump_pcap *pcap, const char *path, char *error, size_
 	return true;
 }
 
-bool dump_pcap_write(struct dump_pcap *pcap, struct rte_mbuf *frame)
+bool dump_pcap_write(struct dump_pcap *pcap, const struct mirrortap_frame *frame)
 {
-	const struct mt_frame_info *info = mt_frame_info(frame);
-	uint32_t length = RTE_MIN(frame->pkt_len, (uint32_t)MAX_RECORD);
+	uint32_t length = frame->length < MAX_RECORD ? frame->length : MAX_RECORD;
 	struct pcap_pkthdr header = {
-		.ts.tv_sec = (time_t)(info->time_ns / NS_PER_SECOND),
-		.ts.tv_usec = (suseconds_t)(info->time_ns % NS_PER_SECOND), /* precision: ns */
+		.ts.tv_sec = (time_t)(frame->time_ns / NS_PER_SECOND),
+		.ts.tv_usec = (suseconds_t)(frame->time_ns % NS_PER_SECOND), /* precision: ns */
 		.caplen = length,
-		.len = RTE_MAX(info->original_length, frame->pkt_len),
+		.len = frame->original_length > frame->length ? frame->original_length
+							      : frame->length,
 	};
-	const void *bytes = rte_pktmbuf_read(frame, 0, length, pcap->linear);
+	const void *bytes = mirrortap_frame_read(frame, 0, length, pcap->linear);
 
 	if (bytes == NULL) {
-		errno = EBADMSG; /* pkt_len says more than the segments hold */
+		errno = EBADMSG; /* its length says more than the segments hold */
 		return false;
 	}
 	pcap_dump((u_char *)pcap->file, &header, bytes);

@@ -293,14 +293,14 @@ void gen_broken_end(struct gen_broken *broken)
 	*broken = (struct gen_broken){0};
 }
 
-uint32_t gen_broken_write(struct gen_broken *broken, uint32_t drawn, uint8_t *bytes,
-	uint64_t counts[MT_VERDICT_COUNT])
+uint32_t gen_broken_write(
+	struct gen_broken *broken, uint32_t drawn, uint8_t *bytes, enum mt_verdict *verdict)
 {
 	struct gen_broken_kind *kind = &broken->kinds[drawn];
 	uint32_t variant = kind->next;
 
 	kind->next = variant + 1 < kind->count ? variant + 1 : 0;
 	memcpy(bytes, kind->frames[variant].bytes, kind->frames[variant].length);
-	counts[kind->verdict]++;
+	*verdict = kind->verdict;
 	return kind->frames[variant].length;
 }

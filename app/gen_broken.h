@@ -20,9 +20,9 @@ struct gen_broken {
 bool gen_broken_begin(struct gen_broken *broken, const struct gen_spec *spec);
 void gen_broken_end(struct gen_broken *broken);
 
-/* Writes the next frame of the verdict that has been drawn, and counts it. Returns its length. */
-uint32_t gen_broken_write(struct gen_broken *broken, uint32_t drawn, uint8_t *bytes,
-	uint64_t counts[MT_VERDICT_COUNT]);
+/* Writes the next frame of the verdict that has been drawn. Returns its length. */
+uint32_t gen_broken_write(
+	struct gen_broken *broken, uint32_t drawn, uint8_t *bytes, enum mt_verdict *verdict);
 
 /* Writes the `variant`-th malformed frame that gets `verdict`. Returns its length, 0 if there are
  * not so many, or none. */

@@ -96,6 +96,16 @@ static int init_quietly(struct arguments *arguments)
 	return rc;
 }
 
+/* EAL leaves it behind, empty or not: a run folder of its own for each run. One that is in use has
+ * files in it, and stays. */
+static void remove_run_folder(void)
+{
+	const char *folder = rte_eal_get_runtime_dir();
+
+	if (folder[0] != '\0')
+		rmdir(folder);
+}
+
 static bool start_eal(const struct gen_options *options)
 {
 	char prefix[TEXT], lcores[TEXT], device[TEXT];
@@ -129,6 +139,7 @@ static bool start_eal(const struct gen_options *options)
 	}
 	if (init_quietly(&arguments) >= 0)
 		return true;
+	remove_run_folder();
 	gen_complain("DPDK does not start: %s; it needs root and free hugepages (grep Huge "
 		     "/proc/meminfo), or -- --no-huge; -v shows DPDK's own words",
 		rte_strerror(rte_errno));
@@ -233,4 +244,5 @@ void gen_port_close(struct gen_port *port)
 		mt_ethdev_stop(&port->device);
 	rte_mempool_free(port->pool);
 	rte_eal_cleanup();
+	remove_run_folder();
 }

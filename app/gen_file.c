@@ -34,7 +34,7 @@ struct file {
 static bool write_frame(struct file *file, const struct gen_next *next)
 {
 	uint64_t time_ns = START_NS + (uint64_t)file->pace.due_ns;
-	uint32_t length = gen_traffic_write(file->traffic, next, file->bytes, time_ns);
+	uint32_t length = gen_traffic_write(file->traffic, next, file->bytes, time_ns).length;
 	struct pcap_pkthdr header = {
 		.ts.tv_sec = (time_t)(time_ns / NS_PER_SECOND),
 		.ts.tv_usec = (suseconds_t)(time_ns % NS_PER_SECOND), /* precision: ns */

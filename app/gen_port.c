@@ -86,8 +86,7 @@ static bool send_burst(struct sender *sender, unsigned count)
 {
 	struct rte_mbuf *frames[BURST];
 	struct gen_next next[BURST];
-	const struct gen_counts *counts = gen_traffic_counts(sender->traffic);
-	uint64_t marked[BURST] = {0}; /* before each frame */
+	struct gen_made made[BURST];
 	uint64_t time_ns;
 	unsigned sent;
 
@@ -98,16 +97,15 @@ static bool send_burst(struct sender *sender, unsigned count)
 		rte_prefetch0(rte_pktmbuf_mtod(frames[i], void *));
 	time_ns = gen_realtime_ns();
 	for (unsigned i = 0; i < count; i++) {
-		uint32_t length = gen_traffic_write(
+		made[i] = gen_traffic_write(
 			sender->traffic, &next[i], rte_pktmbuf_mtod(frames[i], uint8_t *), time_ns);
-
-		frames[i]->pkt_len = length;
-		frames[i]->data_len = (uint16_t)length;
-		gen_pace_add(&sender->pace, length);
+		frames[i]->pkt_len = made[i].length;
+		frames[i]->data_len = (uint16_t)made[i].length;
+		gen_pace_add(&sender->pace, made[i].length);
 	}
 	sent = transmit(sender, frames, count);
-	if (sent < count)
-		sender->result->marked_not_sent += counts->marked - marked[sent];
+	for (unsigned i = sent; i < count; i++)
+		gen_traffic_take_back(sender->traffic, &made[i]);
 	return true;
 }
 

@@ -1,123 +1,102 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Receiving from a ring output, as a DPDK secondary process of mirrortapd. */
+/* Receiving from a ring output of mirrortapd, with libmirrortap-consumer. */
 #include <errno.h>
-#include <pthread.h>
-#include <string.h>
-#include <time.h>
+#include <stdio.h>
 
-#include <rte_pause.h>
-
+#include "consumer/mirrortap_consumer.h"
 #include "dump.h"
 #include "gen_receive.h"
-#include "stop.h"
 
 enum {
 	BURST = 64,
-	BUSY_POLLS = 2000, /* polls without a frame before it sleeps */
-	SLEEP_NS = 20000,
-	WATCH_NS = 100000000, /* how often the daemon is looked for */
-	MAX_FAREWELL = 50,    /* such times that a daemon which ends is waited for */
+	WAIT_MS = 10, /* without a frame, before it is looked at whether to go on */
+	MAX_FRAME = UINT16_MAX,
 };
 
 struct ring_reader {
 	struct gen_receiver *receiver;
-	struct dump_rings rings;
+	struct mirrortap_consumer *consumer;
+	uint8_t linear[MAX_FRAME]; /* where chained frames are put together */
 };
 
-/* One burst of a ring. Rings and frames stay mapped while the lock is held. */
-static unsigned read_ring(struct ring_reader *reader, unsigned index)
+/* A frame as an mbuf of one segment, which is what marks are looked for in. */
+static struct rte_mbuf wrap(struct ring_reader *reader, const struct mirrortap_frame *frame)
 {
-	struct rte_mbuf *frames[BURST];
-	unsigned count = 0;
+	uint32_t length = RTE_MIN(frame->length, (uint32_t)MAX_FRAME);
+	const void *data = mirrortap_frame_read(frame, 0, length, reader->linear);
 
-	pthread_mutex_lock(&reader->rings.lock);
-	if (reader->rings.gone) {
-		stop_now();
-	} else {
-		count = rte_ring_dequeue_burst(
-			reader->rings.ring[index], (void **)frames, BURST, NULL);
+	if (data == NULL) {
+		data = frame->data;
+		length = RTE_MIN(frame->contiguous, (uint32_t)MAX_FRAME);
 	}
-	if (count > 0) {
-		uint64_t time_ns = gen_realtime_ns();
+	return (struct rte_mbuf){
+		.buf_addr = (void *)(uintptr_t)data,
+		.data_len = (uint16_t)length,
+		.pkt_len = length,
+		.nb_segs = 1,
+	};
+}
 
-		for (unsigned i = 0; i < count; i++)
-			gen_receiver_take(reader->receiver, frames[i], time_ns);
-		rte_pktmbuf_free_bulk(frames, count);
+/* A burst of one queue. Returns how many frames there were, or -ESHUTDOWN. */
+static int read_queue(struct ring_reader *reader, struct mirrortap_queue *queue)
+{
+	struct mirrortap_frame frames[BURST];
+	int count = mirrortap_receive(queue, frames, BURST);
+	uint64_t time_ns;
+
+	if (count <= 0)
+		return count;
+	time_ns = gen_realtime_ns();
+	for (int i = 0; i < count; i++) {
+		struct rte_mbuf mbuf = wrap(reader, &frames[i]);
+
+		gen_receiver_take(reader->receiver, &mbuf, time_ns);
 	}
-	pthread_mutex_unlock(&reader->rings.lock);
+	mirrortap_release(queue, (unsigned)count);
 	return count;
 }
 
-/* The reading thread. It is no EAL thread, so that the frames which it frees pass by the caches of
- * the daemon's mempool: there is one for each lcore, without a lock, and mirrorgen has none of its
- * own there. */
-static void *read_frames(void *opaque)
+/* Until the receiver has enough, or the daemon ends. */
+static void read_frames(struct ring_reader *reader)
 {
-	struct ring_reader *reader = opaque;
-	unsigned idle = 0;
+	unsigned queues = mirrortap_queues(reader->consumer);
 
 	while (gen_receiver_goes_on(reader->receiver)) {
-		unsigned sum = 0;
+		unsigned ended = 0;
+		int sum = 0;
 
-		for (unsigned r = 0; r < reader->rings.count; r++)
-			sum += read_ring(reader, r);
-		idle = sum == 0 ? idle + (idle < BUSY_POLLS) : 0;
-		if (idle == BUSY_POLLS)
-			nanosleep(&(struct timespec){.tv_nsec = SLEEP_NS}, NULL);
-		else if (idle > 0)
-			rte_pause();
-	}
-	return NULL;
-}
+		for (unsigned q = 0; q < queues; q++) {
+			int count = read_queue(reader, mirrortap_queue(reader->consumer, q));
 
-static bool has_ended(pthread_t thread)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += WATCH_NS;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
-	return pthread_timedjoin_np(thread, NULL, &until) == 0;
-}
-
-/* Until the reader ends. False if the daemon went away. */
-static bool watch(struct ring_reader *reader, const struct dump_daemon *daemon, pthread_t thread)
-{
-	bool alive = true;
-
-	while (!has_ended(thread)) {
-		if (alive && !dump_daemon_alive(daemon)) {
-			alive = false;
-			stop_now();
+			ended += count < 0;
+			sum += RTE_MAX(count, 0);
 		}
+		/* What another queue still holds is taken before the end is told. */
+		if (sum == 0 && ended > 0) {
+			reader->receiver->cut_off = true;
+			return;
+		}
+		if (sum == 0)
+			mirrortap_wait_any(reader->consumer, WAIT_MS);
 	}
-	/* The daemon frees its memory, and asks all who share it to do so too: EAL's thread
-	 * answers, so stay until it is done. */
-	for (unsigned i = 0; reader->rings.gone && alive && i < MAX_FAREWELL; i++) {
-		nanosleep(&(struct timespec){.tv_nsec = WATCH_NS}, NULL);
-		alive = dump_daemon_alive(daemon);
-	}
-	return alive && !reader->rings.gone;
 }
 
-static bool attach(struct ring_reader *reader, struct dump_daemon *daemon)
+static bool attach(struct ring_reader *reader)
 {
 	const struct gen_options *options = reader->receiver->options;
+	struct mirrortap_options wanted = {
+		.output = options->output, .queue = MIRRORTAP_ALL_QUEUES};
+	struct dump_daemon daemon;
 	char error[GEN_ERROR_SIZE];
 
-	if (!dump_daemon_ask(daemon, options->socket_path, options->output, options->file_prefix,
-		    error, sizeof(error))
-		|| !dump_attach(
-			daemon, options->socket_path, options->verbose, error, sizeof(error))) {
+	if (!dump_daemon_ask(&daemon, options->socket_path, options->output, options->file_prefix,
+		    error, sizeof(error))) {
 		gen_complain("%s", error);
 		return false;
 	}
-	if (!dump_rings_find(&reader->rings, options->output, -1, daemon, error, sizeof(error))) {
+	wanted.file_prefix = daemon.file_prefix;
+	if (mirrortap_attach(&wanted, &reader->consumer, error, sizeof(error)) < 0) {
 		gen_complain("%s", error);
-		dump_detach(&reader->rings);
 		return false;
 	}
 	return true;
@@ -125,22 +104,17 @@ static bool attach(struct ring_reader *reader, struct dump_daemon *daemon)
 
 bool gen_receive_ring(struct gen_receiver *receiver)
 {
-	struct ring_reader reader = {.receiver = receiver, .rings.lock = PTHREAD_MUTEX_INITIALIZER};
-	struct dump_daemon daemon;
-	pthread_t thread;
-	bool fine;
+	struct ring_reader reader = {.receiver = receiver};
+	unsigned queues;
 
-	if (!attach(&reader, &daemon))
+	if (!attach(&reader))
 		return false;
+	queues = mirrortap_queues(reader.consumer);
 	if (!receiver->options->quiet)
-		fprintf(stderr, "mirrorgen: reading %u queue%s of output %s\n", reader.rings.count,
-			reader.rings.count == 1 ? "" : "s", receiver->options->output);
+		fprintf(stderr, "mirrorgen: reading %u queue%s of output %s\n", queues,
+			queues == 1 ? "" : "s", receiver->options->output);
 	gen_progress_start(&receiver->progress, "received", receiver->options->quiet);
-	fine = pthread_create(&thread, NULL, read_frames, &reader) == 0;
-	if (fine)
-		receiver->cut_off = !watch(&reader, &daemon, thread);
-	else
-		gen_complain("no thread could be started");
-	dump_detach(&reader.rings);
-	return fine;
+	read_frames(&reader);
+	mirrortap_detach(reader.consumer);
+	return true;
 }

@@ -77,7 +77,7 @@ static json_t *sent_json(const struct gen_options *options, const struct gen_cou
 
 	put(object, "frames", counts->frames);
 	put(object, "bytes", counts->bytes);
-	put(object, "marked", counts->marked - result->marked_not_sent);
+	put(object, "marked", counts->marked);
 	put(object, "unmarked", counts->unmarked);
 	put(object, "copies", counts->copies);
 	put(object, "fragments", counts->fragments);
@@ -111,14 +111,15 @@ static void print_sent(
 		counts->frames, counts->bytes, result->seconds,
 		(double)counts->frames / seconds / 1e6, (double)counts->bytes * 8 / seconds / 1e9);
 	fprintf(stream, "%" PRIu64 " marked, %" PRIu64 " without a mark, %" PRIu64 " copies\n",
-		counts->marked - result->marked_not_sent, counts->unmarked, counts->copies);
+		counts->marked, counts->unmarked, counts->copies);
 	for (unsigned v = 0; v < MT_VERDICT_COUNT; v++) {
 		if (counts->verdicts[v] != 0)
 			fprintf(stream, "%14" PRIu64 " %s\n", counts->verdicts[v],
 				mt_verdict_name(v));
 	}
 	if (result->not_sent != 0)
-		fprintf(stream, "%" PRIu64 " of them were not taken by the port before the end\n",
+		fprintf(stream,
+			"%" PRIu64 " more were made, but not taken by the port before the end\n",
 			result->not_sent);
 	if (result->behind > 0)
 		fprintf(stream, "the rate was missed: %.3f s behind\n", result->behind);

@@ -30,10 +30,9 @@ static inline void gen_pace_add(struct gen_pace *pace, uint32_t bytes)
 
 struct gen_result {
 	double seconds;
-	uint64_t not_sent;        /* made, but the port did not take them before the end */
-	uint64_t marked_not_sent; /* of these */
-	uint64_t waits;           /* how often the port was full */
-	double behind;            /* seconds for which the rate could not be kept */
+	uint64_t not_sent; /* made, but the port did not take them before the end: not counted */
+	uint64_t waits;    /* how often the port was full */
+	double behind;     /* seconds for which the rate could not be kept */
 };
 
 /* Both return false after a failure, of which they have told. */

@@ -260,6 +260,11 @@ const struct gen_counts *gen_traffic_counts(const struct gen_traffic *traffic)
 	return &traffic->counts;
 }
 
+uint32_t gen_traffic_skipped(const struct gen_traffic *traffic)
+{
+	return traffic->capture.skipped;
+}
+
 void gen_traffic_fill(uint8_t *bytes, uint32_t room)
 {
 	for (uint32_t i = 0; i < room; i++)
@@ -376,28 +381,37 @@ static void turn_around(struct gen_packet *packet, uint32_t sessions)
 		(uint16_t)(FIRST_PORT + (before.outer_port - FIRST_PORT + PORTS / 2) % PORTS);
 }
 
-static void count(struct gen_traffic *traffic, const struct gen_template *template, bool truncated)
+/* `one` is 1, or 1 less than 0 to take back. */
+static inline void count(struct gen_traffic *traffic, const struct gen_made *made, uint64_t one)
 {
-	traffic->counts.fragments += template->inner_kind >= GEN_FRAGMENT_FIRST;
-	traffic->counts.ipv6 += template->inner_ip.v6;
-	traffic->counts.tunnels[template->tunnel]++;
-	traffic->counts.truncated += truncated;
-	traffic->counts.verdicts[MT_VERDICT_ACCEPTED]++;
+	struct gen_counts *counts = &traffic->counts;
+
+	counts->frames += one;
+	counts->bytes += one * made->length;
+	counts->verdicts[made->verdict] += one;
+	if (made->verdict != MT_VERDICT_ACCEPTED)
+		return;
+	counts->marked += made->marked ? one : 0;
+	counts->unmarked += made->unmarked ? one : 0;
+	counts->copies += made->copy ? one : 0;
+	counts->truncated += made->truncated ? one : 0;
+	counts->fragments +=
+		traffic->templates[made->shape].inner_kind >= GEN_FRAGMENT_FIRST ? one : 0;
+	counts->ipv6 += traffic->templates[made->shape].inner_ip.v6 ? one : 0;
+	counts->tunnels[traffic->templates[made->shape].tunnel] += one;
 }
 
 /* traffic->last, of which the shape is that of a flow. */
 static struct gen_written write_last(struct gen_traffic *traffic, uint8_t *bytes)
 {
 	const struct gen_template *template = &traffic->templates[traffic->last_shape];
-	struct gen_written written = gen_packet_write(
-		bytes, &traffic->last, template, traffic->prefix, traffic->truncate, traffic->sums);
 
-	count(traffic, template, written.truncated);
-	return written;
+	return gen_packet_write(
+		bytes, &traffic->last, template, traffic->prefix, traffic->truncate, traffic->sums);
 }
 
-static uint32_t write_flow(
-	struct gen_traffic *traffic, const struct gen_next *next, uint8_t *bytes, uint64_t time_ns)
+static void write_flow(struct gen_traffic *traffic, const struct gen_next *next, uint8_t *bytes,
+	uint64_t time_ns, struct gen_made *made)
 {
 	struct flow *flow = &traffic->flows[next->index];
 	struct gen_written written;
@@ -407,12 +421,14 @@ static uint32_t write_flow(
 	/* What carries no mark has no number. */
 	flow->sequence += written.marked;
 	traffic->sequence += written.marked;
-	traffic->counts.marked += written.marked;
-	traffic->counts.unmarked += !written.marked;
-	return written.length;
+	made->length = written.length;
+	made->marked = written.marked;
+	made->unmarked = !written.marked;
+	made->truncated = written.truncated;
 }
 
-static uint32_t write_captured(struct gen_traffic *traffic, uint32_t index, uint8_t *bytes)
+static void write_captured(
+	struct gen_traffic *traffic, uint32_t index, uint8_t *bytes, struct gen_made *made)
 {
 	const struct gen_captured *frame = &traffic->capture.frames[index];
 	const struct gen_template *template = &traffic->templates[traffic->last_shape];
@@ -420,12 +436,12 @@ static uint32_t write_captured(struct gen_traffic *traffic, uint32_t index, uint
 
 	gen_packet_write_outer(bytes, &traffic->last, template, traffic->prefix, length);
 	memcpy(bytes + template->inner, traffic->capture.bytes + frame->offset, length);
-	count(traffic, template, length < frame->length);
-	return template->inner + length;
+	made->length = template->inner + length;
+	made->truncated = length < frame->length;
 }
 
-static uint32_t write_next_captured(
-	struct gen_traffic *traffic, const struct gen_next *next, uint8_t *bytes)
+static void write_next_captured(struct gen_traffic *traffic, const struct gen_next *next,
+	uint8_t *bytes, struct gen_made *made)
 {
 	const struct flow *flow = &traffic->flows[next->index];
 	bool ingress = traffic->capture.frames[next->index].ingress;
@@ -437,38 +453,51 @@ static uint32_t write_next_captured(
 		.outer_port = (uint16_t)(FIRST_PORT + flow->outer_ports[ingress]),
 	};
 	traffic->last_shape = flow->shape;
-	traffic->counts.unmarked++;
-	return write_captured(traffic, next->index, bytes);
+	made->unmarked = true;
+	write_captured(traffic, next->index, bytes, made);
 }
 
-static uint32_t write_copy(struct gen_traffic *traffic, const struct gen_next *next, uint8_t *bytes)
+static void write_copy(struct gen_traffic *traffic, const struct gen_next *next, uint8_t *bytes,
+	struct gen_made *made)
 {
 	turn_around(&traffic->last, traffic->sessions);
-	traffic->counts.copies++;
-	return traffic->captured ? write_captured(traffic, next->index, bytes)
-				 : write_last(traffic, bytes).length;
+	made->copy = true;
+	if (traffic->captured) {
+		write_captured(traffic, next->index, bytes, made);
+	} else {
+		struct gen_written written = write_last(traffic, bytes);
+
+		made->length = written.length;
+		made->truncated = written.truncated;
+	}
 }
 
-uint32_t gen_traffic_write(
+struct gen_made gen_traffic_write(
 	struct gen_traffic *traffic, const struct gen_next *next, uint8_t *bytes, uint64_t time_ns)
 {
-	uint32_t length;
+	struct gen_made made = {.verdict = MT_VERDICT_ACCEPTED};
+	enum mt_verdict verdict;
 
 	switch (next->kind) {
 	case KIND_FLOW:
-		length = write_flow(traffic, next, bytes, time_ns);
+		write_flow(traffic, next, bytes, time_ns, &made);
 		break;
 	case KIND_COPY:
-		length = write_copy(traffic, next, bytes);
+		write_copy(traffic, next, bytes, &made);
 		break;
 	case KIND_CAPTURED:
-		length = write_next_captured(traffic, next, bytes);
+		write_next_captured(traffic, next, bytes, &made);
 		break;
 	default:
-		length = gen_broken_write(
-			&traffic->broken, next->index, bytes, traffic->counts.verdicts);
+		made.length = gen_broken_write(&traffic->broken, next->index, bytes, &verdict);
+		made.verdict = (uint8_t)verdict;
 	}
-	traffic->counts.frames++;
-	traffic->counts.bytes += length;
-	return length;
+	made.shape = traffic->last_shape;
+	count(traffic, &made, 1);
+	return made;
+}
+
+void gen_traffic_take_back(struct gen_traffic *traffic, const struct gen_made *made)
+{
+	count(traffic, made, UINT64_MAX);
 }

@@ -81,7 +81,7 @@ struct gen_spec {
 	const char *capture; /* inner frames out of this file instead; NULL: made */
 };
 
-/* What has been made. One writer: who calls gen_traffic_write(). */
+/* What has been made and not taken back. One writer: who calls gen_traffic_write(). */
 struct gen_counts {
 	uint64_t frames;
 	uint64_t bytes;    /* of outer frames */
@@ -102,6 +102,17 @@ struct gen_next {
 	uint8_t kind;
 };
 
+/* One frame that was written, as it is counted. */
+struct gen_made {
+	uint32_t length;
+	uint8_t shape;   /* whose template; not of a malformed one */
+	uint8_t verdict; /* enum mt_verdict */
+	bool marked;     /* and the first with its mark */
+	bool unmarked;
+	bool copy;
+	bool truncated;
+};
+
 struct gen_traffic;
 
 /* NULL on failure, with one line in `error`. */
@@ -120,11 +131,18 @@ void gen_traffic_fill(uint8_t *bytes, uint32_t room);
 /* Chooses the next `count` frames; all of them must then be written, in order. */
 void gen_traffic_choose(struct gen_traffic *traffic, struct gen_next *next, unsigned count);
 
-/* Writes a frame, sent at `time_ns`. Returns its length. */
-uint32_t gen_traffic_write(
+/* Writes a frame, sent at `time_ns`, and counts it. */
+struct gen_made gen_traffic_write(
 	struct gen_traffic *traffic, const struct gen_next *next, uint8_t *bytes, uint64_t time_ns);
 
+/* Takes a frame that was not sent out of the counts again. Only for the last ones of a run: their
+ * numbers are not used again. */
+void gen_traffic_take_back(struct gen_traffic *traffic, const struct gen_made *made);
+
 const struct gen_counts *gen_traffic_counts(const struct gen_traffic *traffic);
+
+/* Frames of the capture that are left out: too short or too long to be an inner frame. */
+uint32_t gen_traffic_skipped(const struct gen_traffic *traffic);
 
 /* What tells the packet room which ports carry mirror traffic. */
 static inline struct mt_tunnels gen_tunnels(const struct gen_ends *ends)

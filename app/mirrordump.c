@@ -12,8 +12,6 @@
 #include <string.h>
 #include <time.h>
 
-#include <rte_pause.h>
-
 #include "control/config.h"
 #include "control/monotonic.h"
 #include "dump.h"
@@ -23,11 +21,9 @@
 enum {
 	EXIT_USAGE = 2,
 	BURST = 64,
-	BUSY_POLLS = 2000, /* polls without a frame before it sleeps */
-	MIN_SLEEP_NS = 1000,
-	MAX_SLEEP_NS = 100000,
-	WATCH_NS = 100000000, /* how often the daemon is looked for */
-	MAX_FAREWELL = 50,    /* such times that a daemon which ends is waited for */
+	WAIT_MS = 100,
+	LOOK_ROUNDS = 64, /* of reading, between looks at the clock */
+	MAX_QUEUE = 63,
 };
 
 struct options {
@@ -41,22 +37,24 @@ struct options {
 	bool verbose;
 };
 
-/* Between the main thread and the reader. */
 struct run {
 	const struct options *options;
-	struct dump_rings rings;
+	struct mirrortap_consumer *consumer;
 	struct dump_pcap pcap;
-	/* Writer: the reader. Reader: main. */
-	_Atomic uint64_t frames;
-	_Atomic uint64_t bytes;
-	int write_error; /* errno; read when the reader has ended */
+	uint64_t frames;
+	uint64_t bytes;
+	/* What the last statistics said. */
+	uint64_t told_frames;
+	double told_seconds;
+	bool alive;      /* the daemon is */
+	int write_error; /* errno */
 };
 
 static const char usage[] =
 	"usage: mirrordump -o NAME [-q N] [-w FILE] [-c COUNT] [--stats SECONDS]\n"
 	"                  [--socket PATH] [--file-prefix P] [-v]\n"
 	"Reads frames from a ring output of mirrortapd and prints a line for each.\n"
-	"A frame is read once: several readers of a queue share its frames.\n"
+	"A queue has one reader: several readers share the queues of an output.\n"
 	"  -o, --output NAME    the ring output\n"
 	"  -q, --queue N        only this queue; default all\n"
 	"  -w, --write FILE     write a pcap file (nanoseconds) instead; - is standard output\n"
@@ -64,7 +62,7 @@ static const char usage[] =
 	"      --stats SECONDS  print counts to standard error so often\n"
 	"      --socket PATH    the daemon's control socket; default " MT_DEFAULT_SOCKET "\n"
 	"      --file-prefix P  DPDK's file prefix of the daemon; default: as it says itself\n"
-	"  -v, --verbose        show DPDK's messages\n"
+	"  -v, --verbose        say which queues are read, and name sessions\n"
 	"  -h, --help           this text\n"
 	"  -V, --version        the version\n"
 	"A line: time, queue, VNI, source, length here/original, direction, flags, frame.\n"
@@ -150,7 +148,7 @@ static int parse(int argc, char **argv, struct options *options)
 			options->output = optarg;
 			break;
 		case 'q':
-			fine = parse_number("-q", optarg, 0, DUMP_MAX_QUEUES - 1, &number);
+			fine = parse_number("-q", optarg, 0, MAX_QUEUE, &number);
 			options->queue = (int)number;
 			break;
 		case 'w':
@@ -187,9 +185,20 @@ static int parse(int argc, char **argv, struct options *options)
 	return EXIT_USAGE;
 }
 
-/* --- the reader --- */
+/* --- reading --- */
 
-static bool write_frame(struct run *run, struct rte_mbuf *frame, unsigned queue)
+/* With -v only: NULL is not shown. */
+static const char *session_name(const struct run *run, uint32_t vni)
+{
+	const char *name;
+
+	if (!run->options->verbose)
+		return NULL;
+	name = mirrortap_session_name(run->consumer, vni);
+	return name != NULL && name[0] != '\0' ? name : "-";
+}
+
+static bool write_frame(struct run *run, const struct mirrortap_frame *frame)
 {
 	bool fine;
 
@@ -197,7 +206,7 @@ static bool write_frame(struct run *run, struct rte_mbuf *frame, unsigned queue)
 	if (run->options->file != NULL) {
 		fine = dump_pcap_write(&run->pcap, frame);
 	} else {
-		dump_print_frame(stdout, frame, queue);
+		dump_print_frame(stdout, frame, session_name(run, frame->vni));
 		fine = !ferror(stdout);
 	}
 	if (!fine)
@@ -215,142 +224,69 @@ static bool flush(struct run *run)
 	return false;
 }
 
-/* Up to `limit` frames of one ring. Returns how many there were. */
-static unsigned read_ring(struct run *run, unsigned index, unsigned limit)
+static bool wanted(const struct run *run)
 {
-	struct rte_mbuf *frames[BURST];
-	unsigned count = rte_ring_dequeue_burst(
-		run->rings.ring[index], (void **)frames, RTE_MIN(limit, (unsigned)BURST), NULL);
-	uint64_t bytes = 0;
-	unsigned written = 0;
-
-	for (unsigned i = 0; i < count; i++) {
-		if (run->write_error != 0 || !write_frame(run, frames[i], run->rings.queue[index]))
-			break;
-		bytes += frames[i]->pkt_len;
-		written++;
-	}
-	if (count != 0)
-		rte_pktmbuf_free_bulk(frames, count);
-	atomic_fetch_add_explicit(&run->frames, written, memory_order_relaxed);
-	atomic_fetch_add_explicit(&run->bytes, bytes, memory_order_relaxed);
-	return count;
+	return !stop_wanted() && run->write_error == 0 && run->alive
+		&& (run->options->count == 0 || run->frames < run->options->count);
 }
 
-/* One burst of each ring. Returns how many frames there were. */
-static unsigned read_all(struct run *run)
+/* A burst of one queue. Returns how many frames there were. */
+static unsigned read_queue(struct run *run, struct mirrortap_queue *queue)
 {
-	unsigned sum = 0;
+	struct mirrortap_frame frames[BURST];
+	unsigned limit = BURST;
+	int count;
 
-	for (unsigned i = 0; i < run->rings.count && run->write_error == 0; i++) {
-		uint64_t limit = BURST;
-
-		if (run->options->count != 0) {
-			uint64_t left = run->options->count - run->frames;
-
-			limit = RTE_MIN(limit, left);
-		}
-		/* Rings and frames stay mapped while the lock is held. */
-		pthread_mutex_lock(&run->rings.lock);
-		if (run->rings.gone) {
-			pthread_mutex_unlock(&run->rings.lock);
-			stop_now();
-			break;
-		}
-		sum += read_ring(run, i, (unsigned)limit);
-		pthread_mutex_unlock(&run->rings.lock);
+	if (run->options->count != 0 && run->options->count - run->frames < limit)
+		limit = (unsigned)(run->options->count - run->frames);
+	count = mirrortap_receive(queue, frames, limit);
+	if (count < 0) {
+		run->alive = false;
+		return 0;
 	}
-	return sum;
+	for (int i = 0; i < count && write_frame(run, &frames[i]); i++) {
+		run->frames++;
+		run->bytes += frames[i].length;
+	}
+	mirrortap_release(queue, (unsigned)count);
+	return (unsigned)count;
 }
 
-/* Busy at first, then ever longer up to 100 us: frames come in bursts. */
-static void rest(unsigned idle)
+static void tell_stats(struct run *run)
 {
-	struct timespec pause = {.tv_nsec = MIN_SLEEP_NS};
+	double now = mt_monotonic_seconds();
+	double seconds = now - run->told_seconds;
 
-	if (idle < BUSY_POLLS) {
-		rte_pause();
+	if (seconds < run->options->stats)
 		return;
-	}
-	pause.tv_nsec = RTE_MIN((long)(idle - BUSY_POLLS + 1) * MIN_SLEEP_NS, (long)MAX_SLEEP_NS);
-	nanosleep(&pause, NULL);
-}
-
-/* Body of the reading thread. It is deliberately no EAL thread: rte_lcore_id() is LCORE_ID_ANY in
- * it, so that a frame which is freed passes by the mempool's caches, of which there is one an lcore
- * in shared memory, without a lock. Any number of mirrordumps may then run with one lcore id. */
-static void *read_frames(void *opaque)
-{
-	struct run *run = opaque;
-	unsigned idle = 0;
-
-	while (!stop_wanted() && run->write_error == 0
-		&& (run->options->count == 0 || run->frames < run->options->count)) {
-		if (read_all(run) != 0) {
-			idle = 0;
-			continue;
-		}
-		if (idle == 0 && !flush(run))
-			break;
-		rest(idle);
-		idle += idle < UINT32_MAX;
-	}
-	return NULL;
-}
-
-/* --- the main thread: looks after the daemon and the clock --- */
-
-static bool reader_ended(pthread_t reader)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += WATCH_NS;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
-	return pthread_timedjoin_np(reader, NULL, &until) == 0;
-}
-
-static void print_stats(const struct run *run, uint64_t before, double seconds)
-{
-	uint64_t frames = run->frames;
-
 	fprintf(stderr, "mirrordump: %" PRIu64 " frames, %" PRIu64 " bytes; %.0f frames/s\n",
-		frames, run->bytes, (double)(frames - before) / seconds);
+		run->frames, run->bytes, (double)(run->frames - run->told_frames) / seconds);
+	run->told_frames = run->frames;
+	run->told_seconds = now;
 }
 
-/* False if the daemon went away. */
-static bool watch(struct run *run, const struct dump_daemon *daemon, pthread_t reader)
+static void read_frames(struct run *run)
 {
-	double last = mt_monotonic_seconds();
-	uint64_t before = 0;
-	bool alive = true;
+	unsigned queues = mirrortap_queues(run->consumer);
+	unsigned rounds = 0;
 
-	while (!reader_ended(reader)) {
-		double now = mt_monotonic_seconds();
+	run->told_seconds = mt_monotonic_seconds();
+	while (wanted(run)) {
+		unsigned sum = 0;
 
-		if (alive && !dump_daemon_alive(daemon)) {
-			alive = false;
-			stop_now();
+		for (unsigned q = 0; q < queues && wanted(run); q++)
+			sum += read_queue(run, mirrortap_queue(run->consumer, q));
+		if (sum == 0) {
+			if (!flush(run))
+				return;
+			mirrortap_wait_any(run->consumer, WAIT_MS);
 		}
-		if (run->options->stats > 0 && now - last >= run->options->stats) {
-			print_stats(run, before, now - last);
-			before = run->frames;
-			last = now;
-		}
+		if (run->options->stats > 0 && (sum == 0 || ++rounds % LOOK_ROUNDS == 0))
+			tell_stats(run);
 	}
-	/* The daemon frees its memory, and asks all who share it to do so too: EAL's thread
-	 * answers, so stay until it is done. */
-	for (unsigned i = 0; run->rings.gone && alive && i < MAX_FAREWELL; i++) {
-		nanosleep(&(struct timespec){.tv_nsec = WATCH_NS}, NULL);
-		alive = dump_daemon_alive(daemon);
-	}
-	return alive && !run->rings.gone;
 }
 
-static bool tell_end(struct run *run, bool alive)
+static bool tell_end(struct run *run)
 {
 	const char *name = run->options->file != NULL ? run->pcap.name : "standard output";
 	bool written = run->write_error == 0 && flush(run);
@@ -359,48 +295,39 @@ static bool tell_end(struct run *run, bool alive)
 		run->bytes);
 	if (!written)
 		complain("%s: could not be written: %s", name, strerror(run->write_error));
-	if (!alive)
+	if (!run->alive)
 		complain("mirrortapd has ended; start mirrordump again when it is back");
-	return written && alive;
+	return written && run->alive;
 }
 
-static bool attach(struct run *run, struct dump_daemon *daemon)
+static bool dump(struct run *run, const struct dump_daemon *daemon)
 {
 	const struct options *options = run->options;
+	struct mirrortap_options attach = {
+		.output = options->output,
+		.file_prefix = daemon->file_prefix,
+		.queue = options->queue < 0 ? MIRRORTAP_ALL_QUEUES : options->queue,
+	};
 	char error[512];
+	bool fine;
 
-	if (!dump_attach(daemon, options->socket_path, options->verbose, error, sizeof(error))) {
+	if (mirrortap_attach(&attach, &run->consumer, error, sizeof(error)) < 0) {
 		complain("%s", error);
 		return false;
 	}
-	if (!dump_rings_find(
-		    &run->rings, options->output, options->queue, daemon, error, sizeof(error))) {
-		complain("%s", error);
-		dump_detach(&run->rings);
-		return false;
-	}
-	return true;
-}
-
-static bool dump(struct run *run, struct dump_daemon *daemon)
-{
-	bool fine = false;
-	pthread_t reader;
-
-	if (!attach(run, daemon))
-		return false;
-	if (pthread_create(&reader, NULL, read_frames, run) == 0)
-		fine = tell_end(run, watch(run, daemon, reader));
-	else
-		complain("no thread could be started");
-	dump_detach(&run->rings);
+	for (unsigned q = 0; options->verbose && q < mirrortap_queues(run->consumer); q++)
+		fprintf(stderr, "mirrordump: reading queue %u of %s\n",
+			mirrortap_queue_number(mirrortap_queue(run->consumer, q)), options->output);
+	read_frames(run);
+	fine = tell_end(run);
+	mirrortap_detach(run->consumer);
 	return fine;
 }
 
 int main(int argc, char **argv)
 {
 	struct options options = {.queue = -1, .socket_path = MT_DEFAULT_SOCKET};
-	struct run run = {.options = &options, .rings.lock = PTHREAD_MUTEX_INITIALIZER};
+	struct run run = {.options = &options, .alive = true};
 	struct dump_daemon daemon;
 	char error[512];
 	int status = parse(argc, argv, &options);
@@ -409,7 +336,7 @@ int main(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	stop_on_signals();
-	signal(SIGPIPE, SIG_IGN); /* every frame is to be freed, so a broken pipe is an error */
+	signal(SIGPIPE, SIG_IGN); /* a broken pipe is an error to tell */
 	if (!dump_daemon_ask(&daemon, options.socket_path, options.output, options.file_prefix,
 		    error, sizeof(error))
 		|| (options.file != NULL

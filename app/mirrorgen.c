@@ -20,6 +20,10 @@ static bool send_traffic(const struct gen_options *options)
 		gen_complain("%s", error);
 		return false;
 	}
+	if (gen_traffic_skipped(traffic) != 0)
+		gen_complain("%s: %" PRIu32 " frames are left out: not %d to %d bytes long",
+			options->spec.capture, gen_traffic_skipped(traffic), GEN_MIN_INNER,
+			GEN_MAX_INNER);
 	counts = gen_traffic_counts(traffic);
 	fine = options->file != NULL ? gen_send_file(options, traffic, &result)
 				     : gen_send_port(options, traffic, &result);

@@ -34,6 +34,7 @@ static const struct command {
 	{"undrain", cmd_undrain, "take a drain back"},
 	{"reload", cmd_reload, "read the configuration anew"},
 	{"capture", cmd_capture, "capture frames of the running daemon"},
+	{"filter", cmd_filter, "filter test: which rule takes each frame of a capture file"},
 	{"decap", cmd_decap, "take mirrored frames out of a capture file"},
 };
 

@@ -9,6 +9,7 @@ ASAN_BUILD=$LAB_ROOT/build-asan
 HUGEPAGES_MIB=768
 UNIT_SECONDS=300
 SMOKE_SECONDS=240
+IMAGE_SECONDS=1500
 FUZZ_RUNS=200000 # a look; tests/fuzz/run.sh makes ten million by default
 export LAB_BUILD ASAN_OPTIONS UBSAN_OPTIONS
 ASAN_OPTIONS=abort_on_error=0:detect_leaks=1:strict_string_checks=1
@@ -16,15 +17,18 @@ UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 
 usage() {
     cat <<EOF
-Usage: sudo tests/run.sh [-k PATTERN] [--no-asan]
+Usage: sudo tests/run.sh [-k PATTERN] [--no-asan] [--image]
 
     -k PATTERN  only tests whose name matches this extended regular expression
     --no-asan   without the second build with AddressSanitizer and UBSan
+    --image     also builds the appliance's image and boots it in QEMU: some ten minutes more, which
+                is why it is not done otherwise (alone: --image -k '^image' --no-asan)
 EOF
 }
 
 pattern=.
 asan=1
+image=
 while [ $# -gt 0 ]; do
     case $1 in
         -k)
@@ -33,6 +37,7 @@ while [ $# -gt 0 ]; do
             shift
             ;;
         --no-asan) asan= ;;
+        --image) image=1 ;;
         --help | -h) usage; exit 0 ;;
         *) usage >&2; exit 2 ;;
     esac
@@ -166,6 +171,16 @@ smokes() {
     done
 }
 
+# --- the image -----------------------------------------------------------------------------------
+
+images() {
+    local status=0 begin=$SECONDS
+
+    wanted image/boot || return 0
+    limited "$IMAGE_SECONDS" "$LAB_TMP/image.log" "$LAB_ROOT/tests/image/boot.sh" || status=$?
+    judge image/boot "$status" "$LAB_TMP/image.log" " ($((SECONDS - begin)) s)"
+}
+
 # --- the source ----------------------------------------------------------------------------------
 
 format() {
@@ -222,6 +237,7 @@ if [ -n "$asan" ]; then
     fuzz fuzz/libfuzzer 240 "$LAB_ROOT/tests/fuzz/run.sh" "$FUZZ_RUNS"
 fi
 smokes
+[ -z "$image" ] || images
 format
 docs
 finish

@@ -6,6 +6,7 @@
 
 #include "control/sessions.h"
 #include "output/ethdev_life.h"
+#include "output/ring.h"
 #include "version.h"
 
 static json_t *count(uint64_t n)
@@ -101,15 +102,14 @@ json_t *mt_api_status(struct mt_daemon *daemon)
 	for (unsigned w = 0; w < daemon->datapath.workers_count; w++)
 		json_array_append_new(workers, worker_status(daemon, w));
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	document = json_pack("{s:s, s:i, s:s, s:b, s:O, s:o, s:s, s:s, s:b, s:s, s:i, s:i, s:o}",
+	document = json_pack("{s:s, s:i, s:s, s:b, s:O, s:o, s:s, s:s, s:s, s:i, s:i, s:o}",
 		"version", MT_VERSION, "pid", (int)getpid(), "state",
 		mt_daemon_is_draining(daemon) ? "draining" : "running", "healthy", healthy,
 		"warnings", json_object_get(health, "reasons"), "uptime_seconds",
 		count((uint64_t)(now.tv_sec - daemon->started)), "config", daemon->config->path,
-		"file_prefix", daemon->eal.file_prefix, "consumers", daemon->eal.consumers,
-		"decapsulation", daemon->simd_name, "control_lcore",
-		(int)daemon->plan->control_lcore, "control_cpu", daemon->plan->control_cpu,
-		"workers", workers);
+		"file_prefix", daemon->eal.file_prefix, "decapsulation", daemon->simd_name,
+		"control_lcore", (int)daemon->plan->control_lcore, "control_cpu",
+		daemon->plan->control_cpu, "workers", workers);
 	json_decref(health);
 	return document;
 }
@@ -157,11 +157,33 @@ static json_t *output_counts(const struct mt_output_counts *counts, uint64_t in_
 		output_drops(counts->drops));
 }
 
-static json_t *output_document(struct mt_daemon *daemon, struct mt_output *output)
+/* A ring's consumer, as the daemon sees it; `processed` and `program` are its own word. */
+static json_t *consumer_document(struct mt_output *output, uint16_t queue)
 {
+	struct mt_ring_status status;
+
+	mt_ring_read_status(output, queue, &status);
+	return json_pack("{s:s, s:b, s:i, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "state",
+		status.state, "attached", status.attached, "pid", (int)status.pid, "uid",
+		(int)status.uid, "program", status.program, "attaches", count(status.attaches),
+		"heartbeat_age_ms", count(status.heartbeat_age_ms), "processed",
+		count(status.processed), "borrowed", count(status.borrowed), "high_water",
+		count(status.high_water), "misbehaved", count(status.misbehaved));
+}
+
+static void add_ring(json_t *document, struct mt_output *output)
+{
+	json_object_set_new(document, "mode", json_string(mt_ring_mode_name(output)));
+	json_object_set_new(document, "refused", count(mt_ring_refused(output)));
+}
+
+static json_t *output_document(struct mt_daemon *daemon, unsigned index)
+{
+	struct mt_output *output = daemon->snapshot.outputs[index];
 	struct mt_output_counts sum = {0};
 	uint64_t sum_in_flight = 0;
 	json_t *queues = json_array();
+	char error[MT_OUTPUT_MAX_ERROR];
 	json_t *document;
 	bool failed;
 
@@ -175,15 +197,20 @@ static json_t *output_document(struct mt_daemon *daemon, struct mt_output *outpu
 		sum_in_flight += in_flight;
 		queue = output_counts(&counts, in_flight);
 		json_object_set_new(queue, "queue", json_integer(q));
+		if (output->ops == &mt_output_ring)
+			json_object_set_new(queue, "consumer", consumer_document(output, q));
 		json_array_append_new(queues, queue);
 	}
 	document = output_counts(&sum, sum_in_flight);
+	if (output->ops == &mt_output_ring)
+		add_ring(document, output);
 	pthread_mutex_lock(&daemon->lock);
-	failed = atomic_load_explicit(&output->state, memory_order_relaxed) == MT_OUTPUT_ERROR;
-	json_object_set_new(document, "error", failed ? json_string(output->error) : json_null());
-	json_object_set_new(document, "last_error",
-		output->error[0] != '\0' ? json_string(output->error) : json_null());
+	memcpy(error, daemon->output_errors[index], sizeof(error));
 	pthread_mutex_unlock(&daemon->lock);
+	failed = atomic_load_explicit(&output->state, memory_order_relaxed) == MT_OUTPUT_ERROR;
+	json_object_set_new(document, "error", failed ? json_string(error) : json_null());
+	json_object_set_new(
+		document, "last_error", error[0] != '\0' ? json_string(error) : json_null());
 	json_object_set_new(document, "name", json_string(output->name));
 	json_object_set_new(document, "type", json_string(output->ops->type));
 	json_object_set_new(document, "state", json_string(failed ? "error" : "up"));
@@ -201,7 +228,7 @@ json_t *mt_api_outputs(struct mt_daemon *daemon)
 	json_t *outputs = json_array();
 
 	for (uint16_t o = 0; o < daemon->snapshot.outputs_count; o++) {
-		json_t *document = output_document(daemon, daemon->snapshot.outputs[o]);
+		json_t *document = output_document(daemon, o);
 
 		json_object_set_new(
 			document, "required", json_boolean(daemon->config->outputs[o].required));
@@ -228,7 +255,8 @@ static json_t *xstats_document(const struct mt_port_sample *sample)
 	json_t *xstats = json_object();
 
 	for (unsigned i = 0; i < sample->xstats_count; i++)
-		json_object_set_new(xstats, sample->xstats[i].name, count(sample->xstats[i].value));
+		json_object_set_new(
+			xstats, sample->xstats[i].name, count(sample->xstats[i].count.value));
 	return xstats;
 }
 
@@ -242,14 +270,15 @@ static json_t *port_document(struct mt_daemon *daemon, unsigned index,
 	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, "
 			 "s:o, s:o, s:o, s:{s:i, s:i}, s:o, s:o}",
 		"name", port->config->name, "device", port->config->device, "driver",
-		port->device.driver, "link", sample->link ? "up" : "down", "started",
+		sample->device.driver, "link", sample->link ? "up" : "down", "started",
 		sample->started, "mac", sample->mac[0] != '\0' ? sample->mac : "-", "mtu",
-		(int)port->device.mtu, "numa_node", port->device.numa_node, "rx_queues",
-		(int)port->device.rx_queues, "descriptors", (int)port->device.rx_descriptors,
+		(int)sample->device.mtu, "numa_node", sample->device.numa_node, "rx_queues",
+		(int)sample->device.rx_queues, "descriptors", (int)sample->device.rx_descriptors,
 		"packets", count(ledger->ports[index].received), "bytes",
 		count(ledger->ports[index].received_bytes), "host",
-		count(ledger->ports[index].host), "imissed", count(sample->imissed), "ierrors",
-		count(sample->ierrors), "rx_nombuf", count(sample->rx_nombuf), "resets",
+		count(ledger->ports[index].host), "imissed", count(sample->imissed.value),
+		"ierrors", count(sample->ierrors.value), "rx_nombuf",
+		count(sample->rx_nombuf.value), "resets",
 		count(atomic_load_explicit(&port->life.resets, memory_order_relaxed)), "pool",
 		"size", (int)port->pool->size, "in_use", (int)rte_mempool_in_use_count(port->pool),
 		"host_interface", host_document(daemon->hosts[index]), "xstats",
@@ -288,13 +317,14 @@ json_t *mt_api_sessions(struct mt_daemon *daemon)
 	json_t *sessions, *other;
 	struct mt_session_list list;
 
-	if (mt_sessions_list(&daemon->datapath, MT_SESSIONS_BY_PACKETS, &list) < 0)
+	if (mt_sessions_list(&daemon->datapath, NULL, &list) < 0)
 		return NULL;
 	sessions = json_array();
 	for (uint32_t s = 0; s < list.count; s++) {
-		/* No names until sessions can be configured. */
-		json_t *session =
-			json_pack("{s:o, s:n}", "vni", count(list.sessions[s].vni), "name");
+		uint32_t vni = list.sessions[s].vni;
+		const char *name =
+			daemon->policy != NULL ? mt_policy_session_name(daemon->policy, vni) : NULL;
+		json_t *session = json_pack("{s:o, s:s?}", "vni", count(vni), "name", name);
 
 		json_object_update_new(session, session_counts(&list.sessions[s].counts));
 		json_array_append_new(sessions, session);

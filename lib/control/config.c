@@ -10,6 +10,7 @@
 
 #include "control/config_lines.h"
 #include "control/config_pcapng.h"
+#include "control/config_policy.h"
 #include "control/config_schema.h"
 #include "control/config_values.h"
 
@@ -19,6 +20,8 @@ enum {
 	DEFAULT_STALL_SECONDS = 5,
 	DEFAULT_HOST_RATE = 50000,
 	DEFAULT_DESCRIPTORS = 1024,
+	/* Fewer stay in the CPU's cache or run dry in a burst. */
+	DEFAULT_BUFFERS = 16383,
 	DEFAULT_MTU = 9216, /* the largest frame that AWS mirrors, without its tunnel */
 	DEFAULT_RING_LENGTH = 4096,
 	VXLAN_PORT = 4789,  /* RFC 7348 section 5 */
@@ -85,6 +88,7 @@ static int fill_defaults(struct mt_config_lines *lines, struct mt_config *config
 	fill_number(&config->dataplane.queue_length, DEFAULT_QUEUE_LENGTH);
 	fill_number(&config->health.stall_seconds, DEFAULT_STALL_SECONDS);
 	for (unsigned i = 0; i < config->ports_count; i++) {
+		fill_number(&config->ports[i].buffers, DEFAULT_BUFFERS);
 		fill_number(&config->ports[i].descriptors, DEFAULT_DESCRIPTORS);
 		fill_number(&config->ports[i].host_rate, DEFAULT_HOST_RATE);
 	}
@@ -211,12 +215,16 @@ static int check_output_keys(
 		const char *name;
 		const char *keys;
 	} types[] = {
-		[MT_OUTPUT_TAP] = {"tap", "name, type, required, interface, mtu"},
-		[MT_OUTPUT_RING] = {"ring", "name, type, required, length"},
-		[MT_OUTPUT_PORT] = {"port", "name, type, required, device, tx_queues"},
+		[MT_OUTPUT_TAP] = {"tap",
+			"name, type, required, interface, mtu, filter, sample, sample_by"},
+		[MT_OUTPUT_RING] = {"ring",
+			"name, type, required, length, mode, snap, when_full, when_absent, group, "
+			"filter, sample, sample_by"},
+		[MT_OUTPUT_PORT] = {"port",
+			"name, type, required, device, tx_queues, filter, sample, sample_by"},
 		[MT_OUTPUT_PCAPNG] = {"pcapng",
 			"name, type, required, directory, rotate_bytes, rotate_seconds, "
-			"keep_files, keep_bytes, snap, length"},
+			"keep_files, keep_bytes, snap, length, filter, sample, sample_by"},
 	};
 	static const struct {
 		const char *key;
@@ -227,12 +235,16 @@ static int check_output_keys(
 		{"device", 1 << MT_OUTPUT_PORT},
 		{"tx_queues", 1 << MT_OUTPUT_PORT},
 		{"length", 1 << MT_OUTPUT_RING | 1 << MT_OUTPUT_PCAPNG},
+		{"snap", 1 << MT_OUTPUT_RING | 1 << MT_OUTPUT_PCAPNG},
+		{"mode", 1 << MT_OUTPUT_RING},
+		{"when_full", 1 << MT_OUTPUT_RING},
+		{"when_absent", 1 << MT_OUTPUT_RING},
+		{"group", 1 << MT_OUTPUT_RING},
 		{"directory", 1 << MT_OUTPUT_PCAPNG},
 		{"rotate_bytes", 1 << MT_OUTPUT_PCAPNG},
 		{"rotate_seconds", 1 << MT_OUTPUT_PCAPNG},
 		{"keep_files", 1 << MT_OUTPUT_PCAPNG},
 		{"keep_bytes", 1 << MT_OUTPUT_PCAPNG},
-		{"snap", 1 << MT_OUTPUT_PCAPNG},
 	};
 	char path[MT_CONFIG_MAX_PATH];
 
@@ -372,7 +384,13 @@ static int check_probes(struct mt_config_lines *lines, const struct mt_config_ht
 {
 	char path[MT_CONFIG_MAX_PATH];
 
-	for (unsigned i = 0; i < http->probe_listen_count; i++)
+	for (unsigned i = 0; i < http->probe_listen_count; i++) {
+		for (unsigned j = 0; j < i; j++)
+			if (strcmp(http->probe_listen[i], http->probe_listen[j]) == 0)
+				return mt_config_lines_refuse(lines,
+					path_of(path, "http.probe_listen", i, ""),
+					"%s is in http.probe_listen twice; name it once",
+					http->probe_listen[i]);
 		for (unsigned j = 0; j < http->listen_count; j++)
 			if (strcmp(http->probe_listen[i], http->listen[j]) == 0)
 				return mt_config_lines_refuse(lines,
@@ -380,6 +398,7 @@ static int check_probes(struct mt_config_lines *lines, const struct mt_config_ht
 					"%s is in http.listen too, which never closes; name each "
 					"address in one of them",
 					http->probe_listen[i]);
+	}
 	return 0;
 }
 
@@ -422,6 +441,8 @@ static int load(
 		result = check_tunnels(lines, &file->config.tunnels);
 	if (result == 0)
 		result = check_http(lines, &file->config.http);
+	if (result == 0)
+		result = mt_config_policy(lines, &file->config);
 	if (result < 0)
 		mt_config_free(&file->config);
 	else
@@ -452,6 +473,7 @@ void mt_config_free(struct mt_config *config)
 	if (config == NULL)
 		return;
 	free(config->path);
+	mt_config_memory_free(config->memory);
 	/* The configuration is the first member of what libcyaml allocated. */
 	mt_config_values_free((struct mt_config_file *)config);
 }

@@ -3,6 +3,7 @@
  * describes every key. Nothing here touches DPDK, the network or the machine. */
 #pragma once
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,13 +12,19 @@
 #include "control/host_backend.h"
 #include "datapath/idle.h"
 #include "packet/facts.h"
+#include "policy/spec.h"
 
 enum {
 	MT_MAX_PORTS = 16,
 	MT_MAX_OUTPUTS = 16,
 	MT_MAX_QUEUES = 64,
 	MT_MAX_NAME = 15, /* of ports and outputs, so that they can name kernel interfaces too */
+	MT_MAX_SESSION_NAME = 63, /* and of filters */
+	MT_MAX_SESSIONS = 65536,
+	MT_MAX_FILTERS = 4096,
+	MT_MAX_RULES = 4096, /* of one filter */
 };
+static_assert((int)MT_MAX_OUTPUTS == (int)MT_POLICY_MAX_OUTPUTS, "a policy knows all outputs");
 
 #define MT_DEFAULT_CONFIG "/etc/mirrortap/mirrortap.yaml"
 #define MT_DEFAULT_SOCKET "/run/mirrortap/control.sock"
@@ -46,6 +53,7 @@ struct mt_config_port {
 	enum mt_host_backend host_interface_backend;
 	uint32_t host_rate;    /* frames a second that the kernel is given at most */
 	uint32_t buffer_bytes; /* room for packet data in one mbuf; 0: chosen by device */
+	uint32_t buffers;      /* of its pool, at least */
 	uint32_t descriptors;  /* receive descriptors per queue */
 };
 
@@ -56,11 +64,87 @@ struct mt_config_tunnels {
 	unsigned geneve_ports_count;
 };
 
+enum mt_config_unknown {
+	MT_UNKNOWN_ACCEPT,
+	MT_UNKNOWN_DROP,
+};
+
+enum mt_config_sample_by {
+	MT_SAMPLE_FLOWS,
+	MT_SAMPLE_PACKETS,
+};
+
+enum mt_config_direction {
+	MT_RULE_ANY,
+	MT_RULE_INGRESS,
+	MT_RULE_EGRESS,
+};
+
+enum mt_config_action {
+	MT_RULE_ACCEPT,
+	MT_RULE_REJECT,
+};
+
 enum mt_output_type {
 	MT_OUTPUT_TAP,
 	MT_OUTPUT_RING,
 	MT_OUTPUT_PORT,
 	MT_OUTPUT_PCAPNG,
+};
+
+/* Numbers that 0 is one of are pointers, NULL where the key is absent. */
+struct mt_config_rule {
+	uint32_t number;
+	enum mt_config_direction direction;
+	enum mt_config_action action;
+	char *protocol;     /* name or number */
+	char *source_ports; /* "80" or "8000-8080" */
+	char *destination_ports;
+	char *source_cidr;
+	char *destination_cidr;
+	uint16_t *vlan;
+	uint8_t *icmp_type;
+	char *tcp_flags; /* "syn,!ack" */
+	char *bpf;
+	char **outputs;
+	unsigned outputs_count;
+	uint32_t truncate;
+	uint32_t sample;
+	enum mt_config_sample_by sample_by;
+	char *description;
+};
+
+struct mt_config_filter {
+	char *name;
+	char *description;
+	struct mt_config_rule *rules;
+	unsigned rules_count;
+};
+
+struct mt_config_session {
+	uint32_t vni;
+	char *name;
+	char *description;
+	char **sources; /* CIDRs or addresses */
+	unsigned sources_count;
+	char *filter;
+	char **outputs;
+	unsigned outputs_count;
+	uint32_t truncate;
+	uint32_t sample;
+	enum mt_config_sample_by sample_by;
+};
+
+struct mt_config_sessions {
+	enum mt_config_unknown unknown;
+	char *import; /* a file, a folder or a pattern of what the AWS command line wrote */
+	struct mt_config_session *list;
+	unsigned list_count;
+};
+
+enum mt_config_ring_mode {
+	MT_CONFIG_ZERO_COPY,
+	MT_CONFIG_COPY,
 };
 
 struct mt_config_output {
@@ -72,13 +156,22 @@ struct mt_config_output {
 	uint32_t tx_queues; /* port: to use of the device; 0: as many as suit it */
 	uint32_t mtu;       /* tap: of the netdev; default 9216 */
 	uint32_t length;    /* ring, pcapng: frames that one queue's ring holds; power of two */
-	char *directory;    /* pcapng: an absolute path */
+	uint32_t snap;      /* ring, pcapng: bytes of a frame that are kept; 0: all */
+	/* ring */
+	enum mt_config_ring_mode mode;
+	bool drop_old; /* when_full */
+	bool keep;     /* when_absent */
+	char *group;   /* that may attach besides root; NULL: none */
 	/* pcapng; sizes are read from their texts, such as "1GiB". 0: not by time, all is kept. */
+	char *directory; /* an absolute path */
 	char *rotate_bytes_text, *keep_bytes_text;
 	uint64_t rotate_bytes, keep_bytes;
 	uint32_t rotate_seconds;
 	uint32_t keep_files;
-	uint32_t snap; /* pcapng: bytes of a frame that are kept; 0: all */
+	/* all */
+	char *filter;    /* of this output only; NULL: none */
+	uint32_t sample; /* 0: none */
+	enum mt_config_sample_by sample_by;
 };
 
 struct mt_config_health {
@@ -100,10 +193,16 @@ struct mt_config {
 	struct mt_config_port *ports;
 	unsigned ports_count;
 	struct mt_config_tunnels tunnels;
+	struct mt_config_sessions sessions;
+	struct mt_config_filter *filters;
+	unsigned filters_count;
 	struct mt_config_output *outputs;
 	unsigned outputs_count;
 	struct mt_config_http http;
 	struct mt_config_health health;
+	/* Sessions and filters, imported ones too, as the policy room takes them. */
+	struct mt_policy_spec policy;
+	struct mt_config_memory *memory; /* of the above */
 };
 
 /* Reads and checks `path`. On success returns 0 and a configuration with every default filled in,

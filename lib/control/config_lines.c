@@ -62,7 +62,7 @@ int mt_config_lines_read(
 	if (result == -ENOTSUP)
 		snprintf(error, error_size, "%s: is not a regular file; name one with -c", file);
 	else if (result == -EFBIG)
-		snprintf(error, error_size, "%s: is larger than 1 MiB; a configuration is not",
+		snprintf(error, error_size, "%s: is larger than 8 MiB; a configuration is not",
 			file);
 	else if (result == -ENOENT)
 		snprintf(error, error_size, "%s: %s; create it or name another with -c", file,

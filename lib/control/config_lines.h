@@ -11,7 +11,7 @@
 
 enum {
 	MT_CONFIG_MAX_PATH = 128,
-	MT_CONFIG_MAX_FILE_BYTES = 1 << 20,
+	MT_CONFIG_MAX_FILE_BYTES = 8 << 20,
 };
 
 struct mt_config_lines {

@@ -10,6 +10,7 @@ enum {
 	OPTIONAL_LIST = CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER,
 	MAX_LISTEN = 64,
 	MAX_EAL = 64,
+	MAX_SOURCES = 65536,
 };
 
 /* Strict enumerations instead of CYAML_BOOL: that takes any word but a few for true. */
@@ -34,13 +35,40 @@ static const cyaml_strval_t output_types[] = {
 	{"pcapng", MT_OUTPUT_PCAPNG},
 };
 
+static const cyaml_strval_t ring_modes[] = {
+	{"zero-copy", MT_CONFIG_ZERO_COPY},
+	{"copy", MT_CONFIG_COPY},
+};
+
+static const cyaml_strval_t when_full[] = {{"drop_new", false}, {"drop_old", true}};
+static const cyaml_strval_t when_absent[] = {{"drop", false}, {"keep", true}};
+
 static const cyaml_strval_t host_backends[] = {
 	{"auto", MT_HOST_AUTO},
 	{"tap", MT_HOST_TAP},
 	{"vhost", MT_HOST_VHOST},
 };
 
-static const cyaml_strval_t unknown_policies[] = {{"accept", 0}, {"drop", MT_CONFIG_NOT_SUPPORTED}};
+static const cyaml_strval_t unknown_policies[] = {
+	{"accept", MT_UNKNOWN_ACCEPT},
+	{"drop", MT_UNKNOWN_DROP},
+};
+
+static const cyaml_strval_t sample_choices[] = {
+	{"flows", MT_SAMPLE_FLOWS},
+	{"packets", MT_SAMPLE_PACKETS},
+};
+
+static const cyaml_strval_t directions[] = {
+	{"any", MT_RULE_ANY},
+	{"ingress", MT_RULE_INGRESS},
+	{"egress", MT_RULE_EGRESS},
+};
+
+static const cyaml_strval_t actions[] = {
+	{"accept", MT_RULE_ACCEPT},
+	{"reject", MT_RULE_REJECT},
+};
 
 static const cyaml_schema_value_t text_entry = {
 	CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 1, CYAML_UNLIMITED),
@@ -85,6 +113,7 @@ static const cyaml_schema_field_t port_keys[] = {
 		host_interface_backend, host_backends),
 	CYAML_FIELD_UINT("host_rate", CYAML_FLAG_OPTIONAL, struct mt_config_port, host_rate),
 	CYAML_FIELD_UINT("buffer_bytes", CYAML_FLAG_OPTIONAL, struct mt_config_port, buffer_bytes),
+	CYAML_FIELD_UINT("buffers", CYAML_FLAG_OPTIONAL, struct mt_config_port, buffers),
 	CYAML_FIELD_UINT("descriptors", CYAML_FLAG_OPTIONAL, struct mt_config_port, descriptors),
 	CYAML_FIELD_END,
 };
@@ -101,11 +130,71 @@ static const cyaml_schema_field_t tunnels_keys[] = {
 	CYAML_FIELD_END,
 };
 
-static const cyaml_schema_field_t sessions_keys[] = {
-	CHOICE("unknown", CYAML_FLAG_OPTIONAL, struct mt_config_file, unknown_sessions,
-		unknown_policies),
-	CYAML_FIELD_IGNORE("list", CYAML_FLAG_OPTIONAL),
+static const cyaml_schema_field_t session_keys[] = {
+	CYAML_FIELD_UINT("vni", CYAML_FLAG_DEFAULT, struct mt_config_session, vni),
+	TEXT("name", CYAML_FLAG_POINTER, struct mt_config_session, name),
+	CYAML_FIELD_SEQUENCE("sources", OPTIONAL_LIST, struct mt_config_session, sources,
+		&text_entry, 1, MAX_SOURCES),
+	TEXT("filter", OPTIONAL_TEXT, struct mt_config_session, filter),
+	CYAML_FIELD_SEQUENCE("outputs", OPTIONAL_LIST, struct mt_config_session, outputs,
+		&text_entry, 1, MT_MAX_OUTPUTS),
+	CYAML_FIELD_UINT("truncate", CYAML_FLAG_OPTIONAL, struct mt_config_session, truncate),
+	CYAML_FIELD_UINT("sample", CYAML_FLAG_OPTIONAL, struct mt_config_session, sample),
+	CHOICE("sample_by", CYAML_FLAG_OPTIONAL, struct mt_config_session, sample_by,
+		sample_choices),
+	TEXT("description", OPTIONAL_TEXT, struct mt_config_session, description),
 	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t session_entry = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct mt_config_session, session_keys),
+};
+
+static const cyaml_schema_field_t sessions_keys[] = {
+	CHOICE("unknown", CYAML_FLAG_OPTIONAL, struct mt_config_sessions, unknown,
+		unknown_policies),
+	TEXT("import", OPTIONAL_TEXT, struct mt_config_sessions, import),
+	CYAML_FIELD_SEQUENCE("list", OPTIONAL_LIST, struct mt_config_sessions, list, &session_entry,
+		0, MT_MAX_SESSIONS),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t rule_keys[] = {
+	CYAML_FIELD_UINT("number", CYAML_FLAG_DEFAULT, struct mt_config_rule, number),
+	CHOICE("action", CYAML_FLAG_DEFAULT, struct mt_config_rule, action, actions),
+	CHOICE("direction", CYAML_FLAG_OPTIONAL, struct mt_config_rule, direction, directions),
+	TEXT("protocol", OPTIONAL_TEXT, struct mt_config_rule, protocol),
+	TEXT("source_ports", OPTIONAL_TEXT, struct mt_config_rule, source_ports),
+	TEXT("destination_ports", OPTIONAL_TEXT, struct mt_config_rule, destination_ports),
+	TEXT("source_cidr", OPTIONAL_TEXT, struct mt_config_rule, source_cidr),
+	TEXT("destination_cidr", OPTIONAL_TEXT, struct mt_config_rule, destination_cidr),
+	CYAML_FIELD_UINT_PTR("vlan", OPTIONAL_TEXT, struct mt_config_rule, vlan),
+	CYAML_FIELD_UINT_PTR("icmp_type", OPTIONAL_TEXT, struct mt_config_rule, icmp_type),
+	TEXT("tcp_flags", OPTIONAL_TEXT, struct mt_config_rule, tcp_flags),
+	TEXT("bpf", OPTIONAL_TEXT, struct mt_config_rule, bpf),
+	CYAML_FIELD_SEQUENCE("outputs", OPTIONAL_LIST, struct mt_config_rule, outputs, &text_entry,
+		1, MT_MAX_OUTPUTS),
+	CYAML_FIELD_UINT("truncate", CYAML_FLAG_OPTIONAL, struct mt_config_rule, truncate),
+	CYAML_FIELD_UINT("sample", CYAML_FLAG_OPTIONAL, struct mt_config_rule, sample),
+	CHOICE("sample_by", CYAML_FLAG_OPTIONAL, struct mt_config_rule, sample_by, sample_choices),
+	TEXT("description", OPTIONAL_TEXT, struct mt_config_rule, description),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t rule_entry = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct mt_config_rule, rule_keys),
+};
+
+static const cyaml_schema_field_t filter_keys[] = {
+	TEXT("name", CYAML_FLAG_POINTER, struct mt_config_filter, name),
+	TEXT("description", OPTIONAL_TEXT, struct mt_config_filter, description),
+	CYAML_FIELD_SEQUENCE("rules", CYAML_FLAG_POINTER, struct mt_config_filter, rules,
+		&rule_entry, 0, MT_MAX_RULES),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t filter_entry = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct mt_config_filter, filter_keys),
 };
 
 static const cyaml_schema_field_t output_keys[] = {
@@ -117,13 +206,21 @@ static const cyaml_schema_field_t output_keys[] = {
 	CYAML_FIELD_UINT("mtu", CYAML_FLAG_OPTIONAL, struct mt_config_output, mtu),
 	CYAML_FIELD_UINT("length", CYAML_FLAG_OPTIONAL, struct mt_config_output, length),
 	CYAML_FIELD_UINT("tx_queues", CYAML_FLAG_OPTIONAL, struct mt_config_output, tx_queues),
+	CHOICE("mode", CYAML_FLAG_OPTIONAL, struct mt_config_output, mode, ring_modes),
+	CHOICE("when_full", CYAML_FLAG_OPTIONAL, struct mt_config_output, drop_old, when_full),
+	CHOICE("when_absent", CYAML_FLAG_OPTIONAL, struct mt_config_output, keep, when_absent),
+	CYAML_FIELD_UINT("snap", CYAML_FLAG_OPTIONAL, struct mt_config_output, snap),
+	TEXT("group", OPTIONAL_TEXT, struct mt_config_output, group),
 	TEXT("directory", OPTIONAL_TEXT, struct mt_config_output, directory),
 	TEXT("rotate_bytes", OPTIONAL_TEXT, struct mt_config_output, rotate_bytes_text),
 	CYAML_FIELD_UINT(
 		"rotate_seconds", CYAML_FLAG_OPTIONAL, struct mt_config_output, rotate_seconds),
 	CYAML_FIELD_UINT("keep_files", CYAML_FLAG_OPTIONAL, struct mt_config_output, keep_files),
 	TEXT("keep_bytes", OPTIONAL_TEXT, struct mt_config_output, keep_bytes_text),
-	CYAML_FIELD_UINT("snap", CYAML_FLAG_OPTIONAL, struct mt_config_output, snap),
+	TEXT("filter", OPTIONAL_TEXT, struct mt_config_output, filter),
+	CYAML_FIELD_UINT("sample", CYAML_FLAG_OPTIONAL, struct mt_config_output, sample),
+	CHOICE("sample_by", CYAML_FLAG_OPTIONAL, struct mt_config_output, sample_by,
+		sample_choices),
 	CYAML_FIELD_END,
 };
 
@@ -155,13 +252,10 @@ static const cyaml_schema_field_t file_keys[] = {
 		&port_entry, 1, MT_MAX_PORTS),
 	CYAML_FIELD_MAPPING("tunnels", CYAML_FLAG_OPTIONAL, struct mt_config_file, config.tunnels,
 		tunnels_keys),
-	/* No member of its own: its one key goes into struct mt_config_file itself. */
-	{
-		.key = "sessions",
-		.value = {CYAML_VALUE_MAPPING(
-			CYAML_FLAG_OPTIONAL, struct mt_config_file, sessions_keys)},
-	},
-	CYAML_FIELD_IGNORE("filters", CYAML_FLAG_OPTIONAL),
+	CYAML_FIELD_MAPPING("sessions", CYAML_FLAG_OPTIONAL, struct mt_config_file, config.sessions,
+		sessions_keys),
+	CYAML_FIELD_SEQUENCE("filters", OPTIONAL_LIST, struct mt_config_file, config.filters,
+		&filter_entry, 0, MT_MAX_FILTERS),
 	CYAML_FIELD_SEQUENCE("outputs", OPTIONAL_LIST, struct mt_config_file, config.outputs,
 		&output_entry, 0, MT_MAX_OUTPUTS),
 	CYAML_FIELD_MAPPING(
@@ -213,6 +307,9 @@ static const struct rule rules[] = {
 	{.path = "ports[].buffer_bytes",
 		.help = "a number from 256 to 65344",
 		.range = {256, 65344, false}},
+	{.path = "ports[].buffers",
+		.help = "a number from 1023 to 16777215",
+		.range = {1023, 16777215, false}},
 	{.path = "ports[].descriptors",
 		.help = "a number from 64 to 32768",
 		.range = {64, 32768, false}},
@@ -225,8 +322,70 @@ static const struct rule rules[] = {
 	{.path = "tunnels.geneve_ports[]",
 		.help = "a UDP port from 1 to 65535",
 		.range = {1, 65535, false}},
-	{.path = "sessions", .help = "a mapping with unknown"},
-	{.path = "sessions.unknown", .help = "accept"},
+	{.path = "sessions", .help = "a mapping with unknown, import and list"},
+	{.path = "sessions.unknown", .help = "accept, drop"},
+	{.path = "sessions.import", .help = "a file, a folder or a pattern such as aws/*.json"},
+	{.path = "sessions.list", .help = "a list of sessions"},
+	{.path = "sessions.list[]", .help = "a mapping with at least vni and name"},
+	{.path = "sessions.list[].vni",
+		.help = "a number from 0 to 16777215",
+		.range = {0, 16777215, false}},
+	{.path = "sessions.list[].name", .help = "1 to 63 of A-Z a-z 0-9 _ - ."},
+	{.path = "sessions.list[].sources", .help = "a list of addresses or CIDRs, at least one"},
+	{.path = "sessions.list[].sources[]",
+		.help = "an address or CIDR, e.g. 10.0.0.0/16 or fd00::/8"},
+	{.path = "sessions.list[].filter", .help = "the name of a filter"},
+	{.path = "sessions.list[].outputs", .help = "a list of outputs, at least one"},
+	{.path = "sessions.list[].outputs[]", .help = "the name of an output"},
+	{.path = "sessions.list[].truncate",
+		.help = "a number from 14 to 65535",
+		.range = {14, 65535, false}},
+	{.path = "sessions.list[].sample",
+		.help = "a number from 1 to 1000000",
+		.range = {1, 1000000, false}},
+	{.path = "sessions.list[].sample_by", .help = "flows, packets"},
+	{.path = "sessions.list[].description", .help = "text"},
+	{.path = "filters", .help = "a list of filters"},
+	{.path = "filters[]", .help = "a mapping with name and rules"},
+	{.path = "filters[].name", .help = "1 to 63 of A-Z a-z 0-9 _ - ."},
+	{.path = "filters[].description", .help = "text"},
+	{.path = "filters[].rules", .help = "a list of rules"},
+	{.path = "filters[].rules[]", .help = "a mapping with at least number and action"},
+	{.path = "filters[].rules[].number",
+		.help = "a number from 1 to 32766",
+		.range = {1, 32766, false}},
+	{.path = "filters[].rules[].action", .help = "accept, reject"},
+	{.path = "filters[].rules[].direction", .help = "any, ingress, egress"},
+	{.path = "filters[].rules[].protocol",
+		.help = "a number from 0 to 255, or one of icmp, igmp, tcp, udp, gre, esp, ah, "
+			"icmpv6, ospf, sctp, udplite, dccp"},
+	{.path = "filters[].rules[].source_ports", .help = "a port or a range, e.g. 8000-8080"},
+	{.path = "filters[].rules[].destination_ports",
+		.help = "a port or a range, e.g. 8000-8080"},
+	{.path = "filters[].rules[].source_cidr",
+		.help = "an address or CIDR, e.g. 10.0.0.0/16 or fd00::/8"},
+	{.path = "filters[].rules[].destination_cidr",
+		.help = "an address or CIDR, e.g. 10.0.0.0/16 or fd00::/8"},
+	{.path = "filters[].rules[].vlan",
+		.help = "a VLAN id from 1 to 4094, or 0 for frames without a tag",
+		.range = {0, 4094, false}},
+	{.path = "filters[].rules[].icmp_type",
+		.help = "a number from 0 to 255",
+		.range = {0, 255, false}},
+	{.path = "filters[].rules[].tcp_flags",
+		.help = "flags that must be set, or with ! clear, e.g. \"syn,!ack\"; of fin, syn, "
+			"rst, psh, ack, urg, ece, cwr"},
+	{.path = "filters[].rules[].bpf", .help = "an expression as tcpdump takes it"},
+	{.path = "filters[].rules[].outputs", .help = "a list of outputs, at least one"},
+	{.path = "filters[].rules[].outputs[]", .help = "the name of an output"},
+	{.path = "filters[].rules[].truncate",
+		.help = "a number from 14 to 65535",
+		.range = {14, 65535, false}},
+	{.path = "filters[].rules[].sample",
+		.help = "a number from 1 to 1000000",
+		.range = {1, 1000000, false}},
+	{.path = "filters[].rules[].sample_by", .help = "flows, packets"},
+	{.path = "filters[].rules[].description", .help = "text"},
 	{.path = "outputs", .help = "a list of outputs"},
 	{.path = "outputs[]", .help = "a mapping with at least name and type"},
 	{.path = "outputs[].name", .help = "1 to 15 of A-Z a-z 0-9 _ -"},
@@ -236,6 +395,13 @@ static const struct rule rules[] = {
 	{.path = "outputs[].tx_queues", .help = "a number from 1 to 64", .range = {1, 64, false}},
 	{.path = "outputs[].required", .help = "false, true"},
 	{.path = "outputs[].mtu", .help = "a number from 68 to 65521", .range = {68, 65521, false}},
+	{.path = "outputs[].mode", .help = "zero-copy, copy"},
+	{.path = "outputs[].when_full", .help = "drop_new, drop_old"},
+	{.path = "outputs[].when_absent", .help = "drop, keep"},
+	{.path = "outputs[].snap",
+		.help = "a number from 64 to 65535",
+		.range = {64, 65535, false}},
+	{.path = "outputs[].group", .help = "the name of a group of users"},
 	{.path = "outputs[].length",
 		.help = "a power of two from 64 to 1048576",
 		.range = {64, 1048576, true}},
@@ -248,9 +414,11 @@ static const struct rule rules[] = {
 		.help = "a number from 1 to 1000000",
 		.range = {1, 1000000, false}},
 	{.path = "outputs[].keep_bytes", .help = "a size from 2MiB to 1024TiB"},
-	{.path = "outputs[].snap",
-		.help = "a number from 14 to 262144",
-		.range = {14, 262144, false}},
+	{.path = "outputs[].filter", .help = "the name of a filter"},
+	{.path = "outputs[].sample",
+		.help = "a number from 1 to 1000000",
+		.range = {1, 1000000, false}},
+	{.path = "outputs[].sample_by", .help = "flows, packets"},
 	{.path = "http", .help = "a mapping with listen, probe_listen and control_socket"},
 	{.path = "http.listen", .help = "a list of at most 64 addresses"},
 	{.path = "http.listen[]", .help = "ADDRESS:PORT or [ADDRESS]:PORT"},

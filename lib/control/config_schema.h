@@ -10,7 +10,6 @@
 /* What libcyaml loads into. `config` is first: mt_config_free() gets its address. */
 struct mt_config_file {
 	struct mt_config config;
-	int32_t unknown_sessions; /* sessions.unknown; only `accept` gets through the checks */
 };
 
 const cyaml_schema_value_t *mt_config_schema(void);

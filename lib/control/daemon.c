@@ -11,6 +11,7 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_malloc.h>
+#include <rte_random.h>
 #include <rte_timer.h>
 
 #include "control/lifecycle.h"
@@ -24,6 +25,24 @@ static const struct mt_output_ops *const output_types[] = {
 	[MT_OUTPUT_PORT] = &mt_output_port,
 	[MT_OUTPUT_PCAPNG] = &mt_output_pcapng,
 };
+
+/* Sessions and filters; none where they would change nothing, so that they cost nothing. */
+static int start_policy(struct mt_daemon *daemon, char *error, size_t error_size)
+{
+	const struct mt_policy_spec *spec = &daemon->config->policy;
+
+	if (mt_policy_spec_is_empty(spec))
+		return 0;
+	daemon->policy = mt_policy_create(spec, error, error_size);
+	if (daemon->policy == NULL)
+		return -EINVAL;
+	daemon->snapshot.policy = daemon->policy;
+	daemon->snapshot.chooses = mt_policy_chooses(daemon->policy);
+	mt_log(MT_LOG_INFO, "policy: %u session%s, %u filter%s, other VNIs: %s",
+		spec->sessions_count, spec->sessions_count == 1 ? "" : "s", spec->filters_count,
+		spec->filters_count == 1 ? "" : "s", spec->drop_unknown ? "drop" : "accept");
+	return 0;
+}
 
 static int start_ports(struct mt_daemon *daemon, char *error, size_t error_size)
 {
@@ -84,6 +103,19 @@ static int start_hosts(struct mt_daemon *daemon, char *error, size_t error_size)
 	return 0;
 }
 
+/* What capture files call a session. */
+static bool describe_session(void *context, uint32_t vni, struct mt_output_session *session)
+{
+	const struct mt_session_spec *spec = mt_policy_session(context, vni);
+
+	if (spec == NULL || spec->name == NULL)
+		return false;
+	snprintf(session->name, sizeof(session->name), "%s", spec->name);
+	snprintf(session->description, sizeof(session->description), "%s",
+		spec->description != NULL ? spec->description : "");
+	return true;
+}
+
 static int start_outputs(struct mt_daemon *daemon, char *error, size_t error_size)
 {
 	const struct mt_plan *plan = daemon->plan;
@@ -103,12 +135,21 @@ static int start_outputs(struct mt_daemon *daemon, char *error, size_t error_siz
 			.tx_queues = config->tx_queues,
 			.mtu = config->mtu,
 			.length = config->length,
+			.snap = config->snap,
+			.own_prefix = daemon->eal.own_prefix,
+			.copy = config->mode == MT_CONFIG_COPY,
+			.drop_old = config->drop_old,
+			.keep = config->keep,
+			.group = config->group,
+			.sessions = daemon->config->policy.sessions,
+			.sessions_count = daemon->config->policy.sessions_count,
 			.directory = config->directory,
 			.rotate_bytes = config->rotate_bytes,
 			.keep_bytes = config->keep_bytes,
 			.rotate_seconds = config->rotate_seconds,
 			.keep_files = config->keep_files,
-			.snap = config->snap,
+			.describe = daemon->policy != NULL ? describe_session : NULL,
+			.describe_context = daemon->policy,
 			.queues = plan->queues,
 			.queue_worker = queue_worker,
 			.queue_node = queue_node,
@@ -186,6 +227,7 @@ static int make_workers(struct mt_daemon *daemon)
 		worker->datapath = &daemon->datapath;
 		worker->snapshot = &daemon->snapshot;
 		worker->index = w;
+		worker->policy.random = rte_rand() | 1;
 		worker->lcore = plan->workers[w].lcore;
 		daemon->datapath.workers[daemon->datapath.workers_count++] = worker;
 	}
@@ -272,6 +314,14 @@ static int start_workers(struct mt_daemon *daemon, char *error, size_t error_siz
 	return rc;
 }
 
+static void share_error(struct mt_daemon *daemon, unsigned index)
+{
+	pthread_mutex_lock(&daemon->lock);
+	memcpy(daemon->output_errors[index], daemon->snapshot.outputs[index]->error,
+		sizeof(daemon->output_errors[index]));
+	pthread_mutex_unlock(&daemon->lock);
+}
+
 int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 	const struct mt_plan *plan, char *error, size_t error_size)
 {
@@ -282,6 +332,7 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 	daemon->config = config;
 	daemon->plan = plan;
 	pthread_mutex_init(&daemon->lock, NULL);
+	pthread_mutex_init(&daemon->session_register.lock, NULL);
 	mt_watch_init(&daemon->watch);
 	daemon->snapshot.queues = plan->queues;
 	mt_config_tunnels(config, &daemon->snapshot.tunnels);
@@ -300,6 +351,8 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 		snprintf(error, error_size, "mbuf field for frame information: %s",
 			rte_strerror(-rc));
 	if (rc == 0)
+		rc = start_policy(daemon, error, error_size);
+	if (rc == 0)
 		rc = start_ports(daemon, error, error_size);
 	if (rc == 0)
 		rc = start_hosts(daemon, error, error_size);
@@ -313,6 +366,8 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 		return rc;
 	}
 	daemon->started = (time_t)(mt_monotonic_ms() / 1000);
+	for (unsigned o = 0; o < daemon->snapshot.outputs_count; o++)
+		share_error(daemon, o);
 	mt_watch_look(daemon);
 	atomic_store(&daemon->state, MT_DAEMON_RUNNING);
 	return 0;
@@ -325,7 +380,7 @@ static void tell_drops(struct mt_daemon *daemon)
 
 	mt_ledger_read(&daemon->datapath, &daemon->snapshot, &ledger);
 	for (unsigned v = 0; v < MT_VERDICT_COUNT; v++) {
-		if (ledger.drops[v] == 0 || daemon->told_verdict[v])
+		if (ledger.drops[v] == 0 || daemon->told_verdict[v] || mt_verdict_is_wanted(v))
 			continue;
 		daemon->told_verdict[v] = true;
 		mt_log(MT_LOG_WARNING, "dropping packets, %s: %s %s", mt_verdict_name(v),
@@ -333,7 +388,8 @@ static void tell_drops(struct mt_daemon *daemon)
 	}
 	for (unsigned o = 0; o < ledger.outputs_count; o++) {
 		for (unsigned r = 0; r < MT_OUTPUT_DROP_COUNT; r++) {
-			if (ledger.outputs[o].drops[r] == 0 || daemon->told_drop[o][r])
+			if (ledger.outputs[o].drops[r] == 0 || daemon->told_drop[o][r]
+				|| mt_output_drop_is_wanted(r))
 				continue;
 			daemon->told_drop[o][r] = true;
 			mt_log(MT_LOG_WARNING, "output %s is dropping frames, %s: %s",
@@ -343,7 +399,7 @@ static void tell_drops(struct mt_daemon *daemon)
 	}
 }
 
-/* What became of an output since the last round. */
+/* What became of an output since the last round, whose error is still what others see. */
 static void tell_output(struct mt_daemon *daemon, unsigned index)
 {
 	struct mt_output *output = daemon->snapshot.outputs[index];
@@ -353,11 +409,14 @@ static void tell_output(struct mt_daemon *daemon, unsigned index)
 		: atomic_load_explicit(&output->life->resets, memory_order_relaxed);
 
 	if (resets != daemon->told_resets[index] && !daemon->told_error[index])
-		mt_log(MT_LOG_WARNING,
+		mt_log_limited(&daemon->told_reset[index], MT_LOG_WARNING,
 			"output %s: its device asked to be reset; it was, and is back",
 			output->name);
 	if (failed && !daemon->told_error[index])
 		mt_log_limited(&daemon->told_failed[index], MT_LOG_ERROR, "output %s: %s",
+			output->name, output->error);
+	else if (failed && strcmp(output->error, daemon->output_errors[index]) != 0)
+		mt_log_limited(&daemon->told_still[index], MT_LOG_ERROR, "output %s: %s",
 			output->name, output->error);
 	if (!failed && daemon->told_error[index])
 		mt_log_limited(&daemon->told_mended[index], MT_LOG_NOTICE, "output %s: is up again",
@@ -370,17 +429,16 @@ void mt_daemon_maintain(struct mt_daemon *daemon)
 {
 	mt_lifecycle_round(daemon);
 	mt_watch_look(daemon);
-	pthread_mutex_lock(&daemon->lock);
 	for (unsigned o = 0; o < daemon->snapshot.outputs_count; o++) {
 		struct mt_output *output = daemon->snapshot.outputs[o];
 
 		if (output->ops->maintain != NULL)
 			output->ops->maintain(output);
 		tell_output(daemon, o);
+		share_error(daemon, o);
 	}
 	for (unsigned h = 0; h < daemon->pump.count; h++)
 		mt_host_maintain(daemon->pump.hosts[h]);
-	pthread_mutex_unlock(&daemon->lock);
 	tell_drops(daemon);
 }
 
@@ -406,6 +464,7 @@ void mt_daemon_stop(struct mt_daemon *daemon)
 	for (unsigned w = 0; w < datapath->workers_count; w++)
 		rte_free(datapath->workers[w]);
 	rte_free(datapath->readers);
+	mt_policy_destroy(daemon->policy);
 	mt_eal_stop(&daemon->eal);
 	pthread_mutex_destroy(&daemon->lock);
 }

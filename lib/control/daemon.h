@@ -14,8 +14,10 @@
 #include "control/log.h"
 #include "control/plan.h"
 #include "control/ports.h"
+#include "control/sessions.h"
 #include "control/watch.h"
 #include "datapath/worker.h"
+#include "output/output.h"
 
 enum mt_daemon_state {
 	MT_DAEMON_STARTING,
@@ -32,22 +34,29 @@ struct mt_daemon {
 	unsigned ports_count;                /* started */
 	struct mt_host *hosts[MT_MAX_PORTS]; /* by port; NULL: it has no host interface */
 	struct mt_host_pump pump;
+	struct mt_policy *policy; /* of the snapshot; NULL: none */
 	struct mt_snapshot snapshot;
 	struct mt_datapath datapath;
 	time_t started;        /* CLOCK_MONOTONIC, seconds */
 	_Atomic int state;     /* enum mt_daemon_state; writers: control, and HTTP for a drain */
 	const char *simd_name; /* how frames are decapsulated: "avx512", "plain", ... */
 	struct mt_watch watch;
-	/* Guards what control writes after the start: the outputs' error texts. Taken by control
-	 * and HTTP threads, never by a worker. */
+	/* Guards what control writes after the start. Taken by control and HTTP threads for the
+	 * time of a copy, never by a worker. */
 	pthread_mutex_t lock;
+	/* Copies of the outputs' error texts, for others than control: an output may take long over
+	 * mending itself, and no one shall wait for that. */
+	char output_errors[MT_SNAPSHOT_MAX_OUTPUTS][MT_OUTPUT_MAX_ERROR];
+	struct mt_session_register session_register; /* of the metrics */
 	uint64_t last_second; /* timer cycles at which what is done each second was done; control */
 	/* Reasons for drops that were told once. Control only. */
 	bool told_verdict[MT_VERDICT_COUNT];
 	bool told_drop[MT_SNAPSHOT_MAX_OUTPUTS][MT_OUTPUT_DROP_COUNT];
 	bool told_error[MT_SNAPSHOT_MAX_OUTPUTS];
 	uint64_t told_resets[MT_SNAPSHOT_MAX_OUTPUTS]; /* of the outputs' devices */
+	struct mt_log_limit told_reset[MT_SNAPSHOT_MAX_OUTPUTS];
 	struct mt_log_limit told_failed[MT_SNAPSHOT_MAX_OUTPUTS];
+	struct mt_log_limit told_still[MT_SNAPSHOT_MAX_OUTPUTS]; /* in error, for another reason */
 	struct mt_log_limit told_mended[MT_SNAPSHOT_MAX_OUTPUTS];
 };
 

@@ -19,6 +19,7 @@
 
 #include "control/devices.h"
 #include "control/log.h"
+#include "datapath/decapsulate_simd.h"
 
 enum {
 	MAX_ARGUMENTS = 128,
@@ -93,7 +94,7 @@ static void make_arguments(const struct mt_config *config, const struct mt_plan 
 	const char *prefix = find_argument(config, "--file-prefix");
 
 	eal->no_huge = find_argument(config, "--no-huge") != NULL;
-	eal->consumers = !eal->no_huge && find_argument(config, "--in-memory") == NULL
+	eal->own_prefix = !eal->no_huge && find_argument(config, "--in-memory") == NULL
 		&& find_argument(config, "--no-shconf") == NULL;
 	snprintf(eal->file_prefix, sizeof(eal->file_prefix), "%s",
 		prefix != NULL ? prefix : "mirrortap");
@@ -314,9 +315,7 @@ int mt_eal_start(const struct mt_config *config, const struct mt_plan *plan, str
 	for (int i = 0; i < arguments.count; i++)
 		free(arguments.list[i]);
 	if (rc == 0 && eal->no_huge)
-		mt_log(MT_LOG_WARNING,
-			"running without hugepages: slower, and ring outputs can't "
-			"be read by other processes");
+		mt_log(MT_LOG_WARNING, "running without hugepages: slower");
 	return rc;
 }
 
@@ -362,7 +361,9 @@ void mt_eal_stop(struct mt_eal *eal)
 
 uint16_t mt_eal_simd_bits(void)
 {
-	/* EAL's own default is 256. Refused where the option was given, which wins. */
-	rte_vect_set_max_simd_bitwidth(RTE_VECT_SIMD_512);
+	/* EAL's own default is 256, and drivers go by it too: so it is raised only where wider
+	 * vectors pay. Refused where the option was given, which wins. */
+	if (mt_decapsulate_simd_bits() >= RTE_VECT_SIMD_512)
+		rte_vect_set_max_simd_bitwidth(RTE_VECT_SIMD_512);
 	return rte_vect_get_max_simd_bitwidth();
 }

@@ -9,9 +9,9 @@
 #include "control/plan.h"
 
 struct mt_eal {
-	char file_prefix[64]; /* secondary processes need it to attach */
+	char file_prefix[64]; /* consumers need it to attach: it is in the name of their socket */
 	char runtime_dir[128];
-	bool consumers; /* can secondary processes attach? Not with --no-huge or --in-memory. */
+	bool own_prefix; /* is the prefix ours alone? Not with --no-huge or --in-memory. */
 	bool no_huge;
 };
 

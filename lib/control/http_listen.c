@@ -119,6 +119,26 @@ static int refuse(const char *key, const char *text, int rc, char *error, size_t
 	return rc;
 }
 
+static int set_reuse(int fd, int reuse)
+{
+	return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof(reuse)) < 0 ? -errno : 0;
+}
+
+/* Alone, if nothing of a process before is left. With SO_REUSEADDR it may be bound beside its
+ * connections that wait for their end (TIME_WAIT), but another program beside it too, as long as it
+ * does not listen; so the option is taken back, until it does. */
+static int bind_alone(int fd, const struct sockaddr_storage *address, socklen_t length)
+{
+	int rc = bind(fd, (const struct sockaddr *)address, length) < 0 ? -errno : 0;
+
+	if (rc != -EADDRINUSE)
+		return rc;
+	rc = set_reuse(fd, 1);
+	if (rc == 0 && bind(fd, (const struct sockaddr *)address, length) < 0)
+		rc = -errno;
+	return rc < 0 ? rc : set_reuse(fd, 0);
+}
+
 int mt_http_bind_tcp(const char *key, const char *text, bool early, char *error, size_t error_size)
 {
 	struct sockaddr_storage address;
@@ -128,15 +148,16 @@ int mt_http_bind_tcp(const char *key, const char *text, bool early, char *error,
 
 	if (rc == 0) {
 		fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) < 0
+		if (fd < 0
 			|| (address.ss_family == AF_INET6
 				&& setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int))
 					< 0)
 			|| (early
 				&& setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &(int){1}, sizeof(int))
-					< 0)
-			|| bind(fd, (struct sockaddr *)&address, length) < 0)
+					< 0))
 			rc = -errno;
+		else
+			rc = bind_alone(fd, &address, length);
 	}
 	if (rc == 0)
 		return fd;
@@ -147,13 +168,21 @@ int mt_http_bind_tcp(const char *key, const char *text, bool early, char *error,
 
 int mt_http_open(int fd)
 {
-	return listen(fd, BACKLOG) < 0 ? -errno : 0;
+	/* Its connections inherit it: they shall not be in the way of the next process. */
+	int rc = set_reuse(fd, 1);
+
+	if (rc == 0 && listen(fd, BACKLOG) < 0) {
+		rc = -errno;
+		set_reuse(fd, 0);
+	}
+	return rc;
 }
 
 void mt_http_shut(int fd)
 {
 	/* Linux: a listening socket is then as it was before it listened, and still bound. */
 	shutdown(fd, SHUT_RDWR);
+	set_reuse(fd, 0);
 }
 
 int mt_http_listen_tcp(

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/lifecycle.h"
 
+#include <string.h>
+
 #include <rte_cycles.h>
 #include <rte_timer.h>
 
@@ -26,7 +28,8 @@ static bool take_away(struct mt_daemon *daemon, unsigned index)
 		mt_host_set_port_away(daemon->hosts[index], true);
 	if (mt_lifecycle_synchronize(daemon))
 		return true;
-	mt_log(MT_LOG_ERROR, "port %s: a worker does not leave it; it is not touched until it does",
+	mt_log_limited(&port->told.busy, MT_LOG_ERROR,
+		"port %s: a worker does not leave it; it is not touched until it does",
 		port->config->name);
 	return false;
 }
@@ -43,31 +46,41 @@ static void reset(struct mt_daemon *daemon, unsigned index)
 	struct mt_port *port = &daemon->ports[index];
 	char error[256];
 
-	mt_log(MT_LOG_WARNING, "port %s: the device asks to be reset", port->config->name);
+	mt_log_limited(&port->told.asks, MT_LOG_WARNING, "port %s: the device asks to be reset",
+		port->config->name);
 	if (!take_away(daemon, index)) {
 		/* again in the next round */
 		mt_ethdev_raise(&port->life, RTE_ETH_EVENT_INTR_RESET);
 		return;
 	}
 	if (mt_ethdev_reset(&port->device, &port->request, &port->life, error, sizeof(error)) < 0) {
-		mt_log(MT_LOG_ERROR, "port %s: reset failed: %s; tried again in a second",
-			port->config->name, error);
+		mt_log_limited(&port->told.failed, MT_LOG_ERROR,
+			"port %s: reset failed: %s; tried again in a second", port->config->name,
+			error);
 		return;
 	}
 	give_back(daemon, index);
-	mt_log(MT_LOG_NOTICE, "port %s: was reset and is back", port->config->name);
+	mt_log_limited(&port->told.reset, MT_LOG_NOTICE, "port %s: was reset and is back",
+		port->config->name);
 }
 
 static void remove_port(struct mt_daemon *daemon, unsigned index)
 {
 	struct mt_port *port = &daemon->ports[index];
+	int rc;
 
-	mt_log(MT_LOG_ERROR, "port %s: %s was unplugged; looked for again each second",
-		port->config->name, port->config->device);
-	if (take_away(daemon, index))
-		mt_ethdev_unplug(&port->device, &port->life);
-	else
+	mt_log_limited(&port->told.unplugged, MT_LOG_ERROR,
+		"port %s: %s was unplugged; looked for again each second", port->config->name,
+		port->config->device);
+	if (!take_away(daemon, index)) {
 		mt_ethdev_raise(&port->life, RTE_ETH_EVENT_INTR_RMV);
+		return;
+	}
+	rc = mt_ethdev_unplug(&port->device, &port->life);
+	if (rc < 0)
+		mt_log_limited(&port->told.kept, MT_LOG_ERROR,
+			"port %s: DPDK does not let go of %s: %s; restart if it does not come back",
+			port->config->name, port->config->device, strerror(-rc));
 }
 
 /* The device may have another number when it comes back. No worker looks while it is paused. */
@@ -92,20 +105,26 @@ static void look_for(struct mt_daemon *daemon, unsigned index)
 	struct mt_port *port = &daemon->ports[index];
 	char error[256];
 
-	if (mt_ethdev_return(&port->device, &port->request, &port->life, error, sizeof(error)) < 0)
+	if (mt_ethdev_return(&port->device, &port->request, &port->life, error, sizeof(error))
+		< 0) {
+		if (error[0] != '\0')
+			mt_log_limited(&port->told.refused, MT_LOG_ERROR, "port %s: %s",
+				port->config->name, error);
 		return;
+	}
 	renumber(daemon, index);
 	give_back(daemon, index);
-	mt_log(MT_LOG_NOTICE, "port %s: %s is back", port->config->name, port->config->device);
+	mt_log_limited(&port->told.back, MT_LOG_NOTICE, "port %s: %s is back", port->config->name,
+		port->config->device);
 }
 
-static void tell_link(const struct mt_port *port)
+static void tell_link(struct mt_port *port)
 {
 	struct rte_eth_link link;
 
 	if (rte_eth_link_get_nowait(port->device.id, &link) == 0)
-		mt_log(MT_LOG_NOTICE, "port %s: link is %s", port->config->name,
-			link.link_status == RTE_ETH_LINK_UP ? "up" : "down");
+		mt_log_limited(&port->told.link, MT_LOG_NOTICE, "port %s: link is %s",
+			port->config->name, link.link_status == RTE_ETH_LINK_UP ? "up" : "down");
 }
 
 static void act_upon_event(struct mt_daemon *daemon, unsigned index)

@@ -131,6 +131,22 @@
 		"Frames set aside in the output for its reader.")                                  \
 	X(OUTPUT_DROPPED, "mirrortap_output_dropped_packets", "counter", "packets",                \
 		"Frames that the output did not deliver, by reason.")                              \
+	X(CONSUMER_ATTACHED, "mirrortap_consumer_attached", "gauge", "",                           \
+		"1 if a consumer reads the queue of the ring output.")                             \
+	X(CONSUMER_HEARTBEAT_AGE, "mirrortap_consumer_heartbeat_age_seconds", "gauge", "seconds",  \
+		"Time since the consumer was last seen to look for frames.")                       \
+	X(CONSUMER_LAG, "mirrortap_consumer_lag_packets", "gauge", "packets",                      \
+		"Frames that wait for the consumer.")                                              \
+	X(CONSUMER_BORROWED, "mirrortap_consumer_borrowed_packets", "gauge", "packets",            \
+		"Frames that the consumer took and did not give back yet.")                        \
+	X(CONSUMER_HIGH_WATER, "mirrortap_consumer_high_water_packets", "gauge", "packets",        \
+		"Most frames that ever waited in the queue's ring.")                               \
+	X(CONSUMER_PROCESSED, "mirrortap_consumer_processed_packets", "gauge", "packets",          \
+		"Frames that this consumer is done with, as it says itself.")                      \
+	X(CONSUMER_ATTACHES, "mirrortap_consumer_attaches", "counter", "",                         \
+		"Consumers that the queue has had.")                                               \
+	X(CONSUMER_REFUSED, "mirrortap_consumer_refused", "counter", "",                           \
+		"Attempts to attach that were refused: taken, other version, no such queue.")      \
 	X(SCRAPE_SECONDS, "mirrortap_scrape_duration_seconds", "gauge", "seconds",                 \
 		"Time that reading these numbers took.")
 

@@ -12,6 +12,7 @@
 #include "control/sessions.h"
 #include "control/xstats.h"
 #include "output/ethdev_life.h"
+#include "output/ring.h"
 #include "version.h"
 
 struct number {
@@ -78,7 +79,7 @@ static void add_ledger(struct mt_metrics *m, struct mt_daemon *daemon)
 static void add_xstats(struct mt_metrics *m, const char *port, const struct mt_port_sample *sample)
 {
 	for (unsigned i = 0; i < sample->xstats_count; i++) {
-		uint64_t value = sample->xstats[i].value;
+		uint64_t value = sample->xstats[i].count.value;
 		struct mt_xstat xstat;
 
 		if (!mt_xstat_parse(sample->xstats[i].name, &xstat))
@@ -115,10 +116,10 @@ static void add_port(struct mt_metrics *m, struct mt_daemon *daemon, unsigned in
 	mt_metrics_add(m, MT_METRIC_PORT_LINK, sample->link, "port", name, NULL);
 	mt_metrics_add(m, MT_METRIC_PORT_RESETS,
 		atomic_load_explicit(&port->life.resets, memory_order_relaxed), "port", name, NULL);
-	mt_metrics_add(m, MT_METRIC_PORT_MISSED, sample->imissed, "port", name, NULL);
-	mt_metrics_add(m, MT_METRIC_PORT_ERRORS, sample->ierrors, "port", name, NULL);
-	mt_metrics_add(m, MT_METRIC_PORT_NO_BUFFER, sample->rx_nombuf, "port", name, NULL);
-	mt_metrics_add(m, MT_METRIC_PORT_SEND_ERRORS, sample->oerrors, "port", name, NULL);
+	mt_metrics_add(m, MT_METRIC_PORT_MISSED, sample->imissed.value, "port", name, NULL);
+	mt_metrics_add(m, MT_METRIC_PORT_ERRORS, sample->ierrors.value, "port", name, NULL);
+	mt_metrics_add(m, MT_METRIC_PORT_NO_BUFFER, sample->rx_nombuf.value, "port", name, NULL);
+	mt_metrics_add(m, MT_METRIC_PORT_SEND_ERRORS, sample->oerrors.value, "port", name, NULL);
 	mt_metrics_add(m, MT_METRIC_PORT_POOL_SIZE, port->pool->size, "port", name, NULL);
 	mt_metrics_add(m, MT_METRIC_PORT_POOL_USED, rte_mempool_in_use_count(port->pool), "port",
 		name, NULL);
@@ -211,33 +212,77 @@ static void add_queue(struct mt_metrics *m, struct mt_daemon *daemon, unsigned i
 	add_latency(m, &queue->counters.latency, name.text);
 }
 
-/* Names come with configured sessions; an empty label is as good as none. */
-static void add_session(
-	struct mt_metrics *m, const char *vni, const struct mt_session_counts *counts)
+static void add_consumer(struct mt_metrics *m, struct mt_output *output, uint16_t index)
+{
+	const struct number queue = number(index);
+	const char *name = output->name;
+	struct mt_output_counts counts;
+	struct mt_ring_status status;
+	uint64_t lag;
+
+	mt_output_read(output, index, &counts, &lag);
+	mt_ring_read_status(output, index, &status);
+	mt_metrics_add(m, MT_METRIC_CONSUMER_ATTACHED, status.attached, "output", name, "queue",
+		queue.text, NULL);
+	mt_metrics_add_real(m, MT_METRIC_CONSUMER_HEARTBEAT_AGE,
+		(double)status.heartbeat_age_ms / 1000, "output", name, "queue", queue.text, NULL);
+	mt_metrics_add(m, MT_METRIC_CONSUMER_LAG, lag, "output", name, "queue", queue.text, NULL);
+	mt_metrics_add(m, MT_METRIC_CONSUMER_BORROWED, status.borrowed, "output", name, "queue",
+		queue.text, NULL);
+	mt_metrics_add(m, MT_METRIC_CONSUMER_HIGH_WATER, status.high_water, "output", name, "queue",
+		queue.text, NULL);
+	mt_metrics_add(m, MT_METRIC_CONSUMER_PROCESSED, status.processed, "output", name, "queue",
+		queue.text, NULL);
+	mt_metrics_add(m, MT_METRIC_CONSUMER_ATTACHES, status.attaches, "output", name, "queue",
+		queue.text, NULL);
+}
+
+static void add_ring(struct mt_metrics *m, struct mt_output *output)
+{
+	mt_metrics_add(m, MT_METRIC_CONSUMER_REFUSED, mt_ring_refused(output), "output",
+		output->name, NULL);
+	for (uint16_t q = 0; q < output->queues; q++)
+		add_consumer(m, output, q);
+}
+
+/* `name` is empty for a VNI that no session has: such a label is as good as none. */
+static void add_session(struct mt_metrics *m, const char *vni, const char *name,
+	const struct mt_session_counts *counts)
 {
 	mt_metrics_add(
-		m, MT_METRIC_SESSION_PACKETS, counts->packets, "vni", vni, "session", "", NULL);
-	mt_metrics_add(m, MT_METRIC_SESSION_BYTES, counts->bytes, "vni", vni, "session", "", NULL);
+		m, MT_METRIC_SESSION_PACKETS, counts->packets, "vni", vni, "session", name, NULL);
 	mt_metrics_add(
-		m, MT_METRIC_SESSION_TRUNCATED, counts->truncated, "vni", vni, "session", "", NULL);
+		m, MT_METRIC_SESSION_BYTES, counts->bytes, "vni", vni, "session", name, NULL);
+	mt_metrics_add(m, MT_METRIC_SESSION_TRUNCATED, counts->truncated, "vni", vni, "session",
+		name, NULL);
 	mt_metrics_add(
-		m, MT_METRIC_SESSION_DROPPED, counts->drops, "vni", vni, "session", "", NULL);
+		m, MT_METRIC_SESSION_DROPPED, counts->drops, "vni", vni, "session", name, NULL);
 	if (counts->last_ns != 0)
 		mt_metrics_add(m, MT_METRIC_SESSION_LAST_SEEN, counts->last_ns / 1000000000, "vni",
-			vni, "session", "", NULL);
+			vni, "session", name, NULL);
+}
+
+static const char *session_name(const struct mt_daemon *daemon, uint32_t vni)
+{
+	const char *name = NULL;
+
+	if (daemon->policy != NULL)
+		name = mt_policy_session_name(daemon->policy, vni);
+	return name != NULL ? name : "";
 }
 
 static bool add_sessions(struct mt_metrics *m, struct mt_daemon *daemon)
 {
 	struct mt_session_list list;
 
-	if (mt_sessions_list(&daemon->datapath, MT_SESSIONS_BY_AGE, &list) < 0)
+	if (mt_sessions_list(&daemon->datapath, &daemon->session_register, &list) < 0)
 		return false;
 	mt_metrics_add(m, MT_METRIC_SESSIONS, list.seen, NULL);
 	mt_metrics_add(m, MT_METRIC_SESSION_TABLE_FULL, list.full.packets, NULL);
 	for (uint32_t s = 0; s < list.count; s++)
-		add_session(m, number(list.sessions[s].vni).text, &list.sessions[s].counts);
-	add_session(m, "other", &list.other);
+		add_session(m, number(list.sessions[s].vni).text,
+			session_name(daemon, list.sessions[s].vni), &list.sessions[s].counts);
+	add_session(m, "other", "", &list.other);
 	mt_sessions_free(&list);
 	return true;
 }
@@ -266,6 +311,8 @@ static void add_output(struct mt_metrics *m, struct mt_daemon *daemon, unsigned 
 			atomic_load_explicit(&output->life->resets, memory_order_relaxed), "output",
 			output->name, NULL);
 	mt_metrics_add(m, MT_METRIC_OUTPUT_DELIVERED_BYTES, bytes, "output", output->name, NULL);
+	if (output->ops == &mt_output_ring)
+		add_ring(m, output);
 }
 
 char *mt_metrics_text(struct mt_daemon *daemon, bool openmetrics, size_t *length)

@@ -19,6 +19,8 @@ enum {
 	OBJECT_BYTES = 64,    /* mempool's header and alignment of one object */
 	RING_BYTES = 384,     /* struct rte_ring, before its slots */
 	SLOT_BYTES = 8,
+	RECORD_BYTES = 9234, /* of a frame that is copied for consumers, without snap */
+	RECORD_HEADER_BYTES = 64,
 	CACHE_MBUFS = 384,    /* a mempool cache of one lcore: it flushes at 1.5 times its size */
 	BURST_MBUFS = 4 * 64, /* one worker: received, parsed, queued, delivered */
 	PCAPNG_MBUFS = 64,    /* a pcapng output's thread has in hand */
@@ -28,8 +30,6 @@ enum {
 	DEFAULT_DATA_BYTES = 2048,
 	DEFAULT_BLOCK_BYTES = 4096, /* net_af_packet: a page */
 	LARGEST_DATA_BYTES = 65344, /* with headroom, rounded up to 64: fits mbuf's 16 bits */
-	/* Fewer stay in the CPU's cache or run dry in a burst; see design.md, "Speed". */
-	LEAST_MBUFS = 16383,
 	HUGEPAGE_BYTES = 2 << 20,
 	DEFAULT_HUGEPAGES_BYTES = 256 << 20, /* what a default machine sets aside for us */
 };
@@ -270,10 +270,11 @@ static int choose_buffer(struct maker *maker, unsigned index)
 	return 0;
 }
 
-/* A ring of frames for each queue. */
-static bool has_rings(const struct mt_config_output *output)
+/* Does the output set the mbufs themselves aside, up to `length` for each queue? */
+static bool holds_mbufs(const struct mt_config_output *output)
 {
-	return output->type == MT_OUTPUT_RING || output->type == MT_OUTPUT_PCAPNG;
+	return output->type == MT_OUTPUT_PCAPNG
+		|| (output->type == MT_OUTPUT_RING && output->mode == MT_CONFIG_ZERO_COPY);
 }
 
 /* How many mbufs of one port can be held anywhere at one time:
@@ -281,34 +282,42 @@ static bool has_rings(const struct mt_config_output *output)
  *	the port's receive descriptors, of one receive queue for each receiver
  *	+ bursts in the workers' hands
  *	+ queue_length for each queue that has a ring
- *	+ length x queues for each ring output
+ *	+ length x queues for each ring output that is not copied
  *	+ length x queues, and a burst, for each pcapng output
  *	+ transmit descriptors x queues for each port output
  *	+ what the mempool caches of workers and control keep to themselves
  *
  * Rings and outputs are shared by all ports, but one port may fill them alone, so they count in
- * full for each. A tap output writes at once and holds nothing. Rounded up to 2^n - 1, which is
- * what a mempool's ring of 2^n slots has room for. */
+ * full for each. A tap output writes at once and holds nothing. Never fewer than the port's
+ * `buffers`. Rounded up to 2^n - 1, which is what a mempool's ring of 2^n slots has room for. */
 static uint64_t count_mbufs(const struct mt_config *config, const struct mt_plan *plan,
 	const struct mt_config_port *port)
 {
 	uint64_t count = (uint64_t)port->descriptors * plan->receivers_count;
-	uint64_t rounded = LEAST_MBUFS;
+	uint64_t rounded = 1;
 
 	count += (uint64_t)BURST_MBUFS * plan->workers_count;
 	count += (uint64_t)CACHE_MBUFS * (plan->workers_count + 1);
 	count += (uint64_t)config->dataplane.queue_length * count_queue_rings(plan);
 	for (unsigned i = 0; i < config->outputs_count; i++) {
-		if (has_rings(&config->outputs[i]))
+		if (holds_mbufs(&config->outputs[i]))
 			count += (uint64_t)config->outputs[i].length * plan->queues;
 		if (config->outputs[i].type == MT_OUTPUT_PCAPNG)
 			count += PCAPNG_MBUFS;
 		if (config->outputs[i].type == MT_OUTPUT_PORT)
 			count += (uint64_t)PORT_OUTPUT_DESCRIPTORS * plan->queues;
 	}
-	while (rounded < count)
+	while (rounded < count || rounded < port->buffers)
 		rounded = rounded * 2 + 1;
 	return rounded;
+}
+
+/* One frame of a ring output that is copied; see lib/output/ring.c. */
+static uint64_t record_bytes(const struct mt_config_output *output)
+{
+	uint32_t bytes = output->snap != 0 ? output->snap : RECORD_BYTES;
+
+	return output->mode == MT_CONFIG_COPY ? (RECORD_HEADER_BYTES + bytes + 63) / 64 * 64 : 0;
 }
 
 static int size_memory(struct maker *maker)
@@ -319,7 +328,10 @@ static int size_memory(struct maker *maker)
 
 	plan->rings_bytes = ring * count_queue_rings(plan);
 	for (unsigned i = 0; i < config->outputs_count; i++) {
-		if (has_rings(&config->outputs[i]))
+		if (config->outputs[i].type == MT_OUTPUT_RING)
+			plan->consumers_bytes += (uint64_t)plan->queues * config->outputs[i].length
+				* (SLOT_BYTES + record_bytes(&config->outputs[i]));
+		if (config->outputs[i].type == MT_OUTPUT_PCAPNG)
 			plan->rings_bytes += plan->queues
 				* ((uint64_t)config->outputs[i].length * SLOT_BYTES + RING_BYTES);
 		if (config->outputs[i].type == MT_OUTPUT_PORT)
@@ -427,7 +439,8 @@ static void print_outputs(const struct mt_config *config, unsigned queues, FILE 
 				output->mtu, queues);
 			break;
 		case MT_OUTPUT_RING:
-			fprintf(stream, "%u rings of %u frames\n", queues, output->length);
+			fprintf(stream, "%u rings of %u frames, %s\n", queues, output->length,
+				output->mode == MT_CONFIG_COPY ? "copied" : "zero-copy");
 			break;
 		case MT_OUTPUT_PORT:
 			fprintf(stream, "port %s\n", output->device);
@@ -439,13 +452,24 @@ static void print_outputs(const struct mt_config *config, unsigned queues, FILE 
 	}
 }
 
+static void print_policy(const struct mt_policy_spec *policy, FILE *stream)
+{
+	unsigned rules = 0;
+
+	for (unsigned f = 0; f < policy->filters_count; f++)
+		rules += policy->filters[f].rules_count;
+	fprintf(stream, "sessions: %u, other VNIs: %s\n", policy->sessions_count,
+		policy->drop_unknown ? "drop" : "accept");
+	fprintf(stream, "filters: %u, with %u rules\n", policy->filters_count, rules);
+}
+
 static void print_memory(const struct mt_config *config, const struct mt_plan *plan, FILE *stream)
 {
 	uint64_t pages = (plan->total_bytes + HUGEPAGE_BYTES - 1) / HUGEPAGE_BYTES;
 	unsigned output_rings = 0;
 
 	for (unsigned i = 0; i < config->outputs_count; i++)
-		output_rings += has_rings(&config->outputs[i]) ? plan->queues : 0;
+		output_rings += config->outputs[i].type == MT_OUTPUT_PCAPNG ? plan->queues : 0;
 	fprintf(stream, "memory\n");
 	for (unsigned i = 0; i < config->ports_count; i++)
 		fprintf(stream, "  buffers of %-15s %8.1f MiB\n", config->ports[i].name,
@@ -454,13 +478,16 @@ static void print_memory(const struct mt_config *config, const struct mt_plan *p
 		fprintf(stream, "  port outputs %13s %8.1f MiB  (at most)\n", "",
 			mebibytes(plan->outputs_bytes));
 	fprintf(stream, "  workers %18s %8.1f MiB\n", "", mebibytes(plan->workers_bytes));
-	fprintf(stream, "  rings %20s %8.1f MiB  (%u to queues, %u of outputs)\n", "",
+	fprintf(stream, "  rings %20s %8.1f MiB  (%u to queues, %u to files)\n", "",
 		mebibytes(plan->rings_bytes), count_queue_rings(plan), output_rings);
 	fprintf(stream,
 		"  total %20s %8.1f MiB = %" PRIu64
 		" hugepages of 2 MiB, without what the devices' "
 		"drivers take\n",
 		"", mebibytes(plan->total_bytes), pages);
+	if (plan->consumers_bytes > 0)
+		fprintf(stream, "  and, not of hugepages, for consumers of rings %.1f MiB\n",
+			mebibytes(plan->consumers_bytes));
 	if (plan->total_bytes <= DEFAULT_HUGEPAGES_BYTES * 3ull / 4)
 		fprintf(stream, "  256 MiB of hugepages in all are enough for it\n");
 	else
@@ -485,6 +512,7 @@ void mt_plan_print(const struct mt_config *config, const struct mt_plan *plan, F
 		"VXLAN", config->tunnels.vxlan_ports, config->tunnels.vxlan_ports_count, stream);
 	print_udp_ports(
 		"GENEVE", config->tunnels.geneve_ports, config->tunnels.geneve_ports_count, stream);
+	print_policy(&config->policy, stream);
 	print_outputs(config, plan->queues, stream);
 	print_memory(config, plan, stream);
 }

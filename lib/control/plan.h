@@ -39,8 +39,9 @@ struct mt_plan {
 	} ports[MT_MAX_PORTS];
 	uint64_t workers_bytes;
 	uint64_t rings_bytes;
-	uint64_t outputs_bytes; /* buffers of port outputs, at most */
-	uint64_t total_bytes;
+	uint64_t outputs_bytes;   /* buffers of port outputs, at most */
+	uint64_t consumers_bytes; /* shared with consumers of ring outputs: not hugepages */
+	uint64_t total_bytes;     /* of hugepages */
 };
 
 /* Makes the plan of a checked configuration. Returns 0, or -EINVAL with one line in `error`

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "control/config.h"
+#include "control/log.h"
 #include "control/plan.h"
 #include "output/ethdev.h"
 #include "output/ethdev_life.h"
@@ -13,6 +14,18 @@ struct mt_port {
 	struct rte_mempool *pool;         /* on the device's NUMA node */
 	struct mt_ethdev_request request; /* to start it again with */
 	struct mt_ethdev_life life;
+	/* A device may flap. Control only. */
+	struct {
+		struct mt_log_limit busy;
+		struct mt_log_limit asks;
+		struct mt_log_limit failed;
+		struct mt_log_limit reset;
+		struct mt_log_limit unplugged;
+		struct mt_log_limit kept;
+		struct mt_log_limit refused;
+		struct mt_log_limit back;
+		struct mt_log_limit link;
+	} told;
 };
 
 /* Finds, fits and starts one port, for as many receiving workers as the plan has. Returns 0, or

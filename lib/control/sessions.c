@@ -2,6 +2,7 @@
 #include "control/sessions.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 struct reading {
@@ -94,25 +95,71 @@ static void merge(struct reading *reading)
 	reading->count = kept + 1;
 }
 
-int mt_sessions_list(const struct mt_datapath *datapath, enum mt_sessions_order order,
+/* Puts the registered sessions in front, in their order, which mostly spares a sort; `reading` is
+ * by VNI. Sets how many of them are registered now. */
+static int put_registered_first(
+	struct mt_session_register *registered, struct reading *reading, uint32_t *listed)
+{
+	struct mt_session *ordered = calloc(reading->count, sizeof(*ordered));
+	bool *taken = calloc(reading->count, sizeof(*taken));
+	size_t count = 0, rest;
+
+	if (ordered == NULL || taken == NULL) {
+		free(ordered);
+		free(taken);
+		return -ENOMEM;
+	}
+	pthread_mutex_lock(&registered->lock);
+	for (uint32_t r = 0; r < registered->count; r++) {
+		const struct mt_session key = {.vni = registered->vnis[r]};
+		const struct mt_session *found =
+			bsearch(&key, reading->sessions, reading->count, sizeof(key), by_vni);
+
+		/* Not there: read before it was registered by someone else. */
+		if (found == NULL)
+			continue;
+		taken[found - reading->sessions] = true;
+		ordered[count++] = *found;
+	}
+	rest = count;
+	for (size_t i = 0; i < reading->count; i++) {
+		if (!taken[i])
+			ordered[rest++] = reading->sessions[i];
+	}
+	if (registered->count < MT_SESSIONS_LISTED && rest > count)
+		qsort(&ordered[count], rest - count, sizeof(*ordered), by_age);
+	for (; count < rest && registered->count < MT_SESSIONS_LISTED; count++)
+		registered->vnis[registered->count++] = ordered[count].vni;
+	pthread_mutex_unlock(&registered->lock);
+	free(taken);
+	free(reading->sessions);
+	reading->sessions = ordered;
+	*listed = (uint32_t)count;
+	return 0;
+}
+
+int mt_sessions_list(const struct mt_datapath *datapath, struct mt_session_register *registered,
 	struct mt_session_list *list)
 {
 	struct reading reading = {0};
+	int rc = 0;
 
 	*list = (struct mt_session_list){0};
-	for (uint16_t w = 0; w < datapath->workers_count; w++) {
-		if (read_worker(&datapath->workers[w]->sessions, &reading, &list->full) < 0) {
-			free(reading.sessions);
-			return -ENOMEM;
-		}
-	}
+	for (uint16_t w = 0; rc == 0 && w < datapath->workers_count; w++)
+		rc = read_worker(&datapath->workers[w]->sessions, &reading, &list->full);
 	merge(&reading);
-	if (reading.count > 0)
-		qsort(reading.sessions, reading.count, sizeof(*reading.sessions),
-			order == MT_SESSIONS_BY_AGE ? by_age : by_packets);
+	if (rc == 0 && reading.count > 0 && registered != NULL)
+		rc = put_registered_first(registered, &reading, &list->count);
+	else if (rc == 0 && reading.count > 0)
+		qsort(reading.sessions, reading.count, sizeof(*reading.sessions), by_packets);
+	if (registered == NULL)
+		list->count = (uint32_t)RTE_MIN(reading.count, (size_t)MT_SESSIONS_LISTED);
+	if (rc < 0) {
+		free(reading.sessions);
+		return rc;
+	}
 	list->sessions = reading.sessions;
 	list->seen = reading.count;
-	list->count = RTE_MIN(list->seen, (uint32_t)MT_SESSIONS_LISTED);
 	list->other = list->full;
 	for (size_t i = list->count; i < reading.count; i++)
 		add_counts(&list->other, &reading.sessions[i].counts);

@@ -2,6 +2,7 @@
 /* Sessions: the workers' counters, one sum for each VNI. */
 #pragma once
 
+#include <pthread.h>
 #include <stdint.h>
 
 #include "datapath/worker.h"
@@ -12,11 +13,13 @@ enum {
 	MT_SESSIONS_LISTED = 1024,
 };
 
-enum mt_sessions_order {
-	MT_SESSIONS_BY_PACKETS, /* most first */
-	/* First seen first. One that is listed stays listed, as nothing is evicted, so neither its
-	 * counters nor the sum of the others go back: for metrics. */
-	MT_SESSIONS_BY_AGE,
+/* Which sessions the metrics list, in the order in which they were first read: neither the counters
+ * of one nor the sum of the others must go back, so one that is listed stays, whatever becomes of
+ * the clock. Nothing is evicted from the workers' tables. */
+struct mt_session_register {
+	pthread_mutex_t lock; /* of the HTTP threads */
+	uint32_t count;
+	uint32_t vnis[MT_SESSIONS_LISTED];
 };
 
 struct mt_session {
@@ -33,8 +36,9 @@ struct mt_session_list {
 };
 
 /* Reads the tables of all workers while they go on; any thread. Summed over the list and `other`,
- * packets = accepted + stopped + in flight. Returns 0, to be freed by mt_sessions_free(), or
- * -ENOMEM. */
-int mt_sessions_list(const struct mt_datapath *datapath, enum mt_sessions_order order,
+ * packets = accepted + stopped + in flight. Lists those that are registered, and registers the
+ * oldest of the others while there is room; without a register, those with the most packets, most
+ * first. Returns 0, to be freed by mt_sessions_free(), or -ENOMEM. */
+int mt_sessions_list(const struct mt_datapath *datapath, struct mt_session_register *registered,
 	struct mt_session_list *list);
 void mt_sessions_free(struct mt_session_list *list);

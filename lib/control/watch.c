@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/watch.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,10 +117,21 @@ static bool is_started(struct mt_daemon *daemon, unsigned port)
 		&& !atomic_load_explicit(&daemon->datapath.paused[port], memory_order_relaxed);
 }
 
+/* What was counted under this name before; nothing at first. */
+static struct mt_driver_count counted_before(const struct mt_port_sample *before, const char *name)
+{
+	for (unsigned i = 0; i < before->xstats_count; i++) {
+		if (strcmp(before->xstats[i].name, name) == 0)
+			return before->xstats[i].count;
+	}
+	return (struct mt_driver_count){0};
+}
+
 /* Which of the driver's statistics are wanted: asked for when their number has changed. */
 static void find_xstats(
 	struct mt_daemon *daemon, unsigned port, uint16_t id, struct mt_port_sample *sample)
 {
+	const struct mt_port_sample *before = &daemon->watch.ports[port];
 	struct rte_eth_xstat_name *names;
 	int total = rte_eth_xstats_get_names(id, NULL, 0);
 
@@ -139,12 +151,14 @@ static void find_xstats(
 		sample->xstats[sample->xstats_count].id = (uint64_t)i;
 		snprintf(sample->xstats[sample->xstats_count].name, sizeof(sample->xstats[0].name),
 			"%s", names[i].name);
+		sample->xstats[sample->xstats_count].count = counted_before(before, names[i].name);
 		sample->xstats_count++;
 	}
 	free(names);
 }
 
-static void sample_xstats(uint16_t id, struct mt_port_sample *sample)
+/* Returns false if the driver did not say. */
+static bool sample_xstats(uint16_t id, bool restarted, struct mt_port_sample *sample)
 {
 	uint64_t ids[MT_WATCH_MAX_XSTATS];
 	uint64_t values[MT_WATCH_MAX_XSTATS];
@@ -152,10 +166,49 @@ static void sample_xstats(uint16_t id, struct mt_port_sample *sample)
 
 	for (unsigned i = 0; i < count; i++)
 		ids[i] = sample->xstats[i].id;
-	if (count == 0 || rte_eth_xstats_get_by_id(id, ids, values, count) != (int)count)
-		return;
-	for (unsigned i = 0; i < count; i++)
-		sample->xstats[i].value = values[i];
+	if (count == 0)
+		return true;
+	if (rte_eth_xstats_get_by_id(id, ids, values, count) != (int)count)
+		return false;
+	for (unsigned i = 0; i < count; i++) {
+		struct mt_xstat parsed;
+		bool counts = mt_xstat_parse(sample->xstats[i].name, &parsed)
+			&& parsed.kind != MT_XSTAT_ALLOWANCE_AVAILABLE;
+
+		mt_driver_count_see(&sample->xstats[i].count, values[i], restarted && counts);
+	}
+	return true;
+}
+
+/* Returns false if the driver did not say. */
+static bool sample_stats(uint16_t id, bool restarted, struct mt_port_sample *sample)
+{
+	struct rte_eth_stats stats;
+
+	if (rte_eth_stats_get(id, &stats) < 0)
+		return false;
+	mt_driver_count_see(&sample->imissed, stats.imissed, restarted);
+	mt_driver_count_see(&sample->ierrors, stats.ierrors, restarted);
+	mt_driver_count_see(&sample->rx_nombuf, stats.rx_nombuf, restarted);
+	mt_driver_count_see(&sample->oerrors, stats.oerrors, restarted);
+	return true;
+}
+
+static void sample_counters(
+	struct mt_daemon *daemon, unsigned port, uint16_t id, struct mt_port_sample *sample)
+{
+	uint64_t *seen = &daemon->watch.resets[port];
+	uint64_t resets =
+		atomic_load_explicit(&daemon->ports[port].life.resets, memory_order_relaxed);
+	bool restarted = resets != *seen;
+	bool all = sample_stats(id, restarted, sample);
+
+	if (restarted)
+		daemon->watch.xstats_total[port] = INT_MIN; /* as many, but perhaps others */
+	find_xstats(daemon, port, id, sample);
+	all &= sample_xstats(id, restarted, sample);
+	if (all)
+		*seen = resets;
 }
 
 /* A port that is being reset keeps its last numbers. The driver is asked without the lock: only
@@ -166,7 +219,6 @@ static void sample_port(struct mt_daemon *daemon, unsigned port)
 	struct mt_port_sample *shared = &daemon->watch.ports[port];
 	uint16_t id = daemon->ports[port].device.id;
 	struct rte_eth_link link = {0};
-	struct rte_eth_stats stats;
 	struct rte_ether_addr mac;
 
 	sample = *shared;
@@ -177,14 +229,8 @@ static void sample_port(struct mt_daemon *daemon, unsigned port)
 			&& link.link_status == RTE_ETH_LINK_UP;
 		if (rte_eth_macaddr_get(id, &mac) == 0)
 			rte_ether_format_addr(sample.mac, sizeof(sample.mac), &mac);
-		if (rte_eth_stats_get(id, &stats) == 0) {
-			sample.imissed = stats.imissed;
-			sample.ierrors = stats.ierrors;
-			sample.rx_nombuf = stats.rx_nombuf;
-			sample.oerrors = stats.oerrors;
-		}
-		find_xstats(daemon, port, id, &sample);
-		sample_xstats(id, &sample);
+		sample.device = daemon->ports[port].device;
+		sample_counters(daemon, port, id, &sample);
 	}
 	pthread_mutex_lock(&daemon->watch.lock);
 	*shared = sample;
@@ -209,8 +255,13 @@ static void sample_outputs(struct mt_daemon *daemon)
 			.delivered = ledger.outputs[o].delivered,
 		};
 
-		for (unsigned r = 0; r < MT_OUTPUT_DROP_COUNT; r++)
-			now.dropped += ledger.outputs[o].drops[r];
+		/* What an output's own filter keeps from it does not starve it. */
+		for (unsigned r = 0; r < MT_OUTPUT_DROP_COUNT; r++) {
+			if (mt_output_drop_is_wanted(r))
+				now.offered -= ledger.outputs[o].drops[r];
+			else
+				now.dropped += ledger.outputs[o].drops[r];
+		}
 		if (now.offered != before->offered)
 			*starved = now.dropped - before->dropped == now.offered - before->offered;
 		else if (now.delivered != before->delivered || ledger.outputs[o].in_flight == 0)
@@ -276,8 +327,7 @@ static void gather_ports(struct mt_daemon *daemon, struct mt_health_facts *facts
 	pthread_mutex_unlock(&daemon->watch.lock);
 }
 
-/* Without the outputs' error texts: their lock is held while control mends an interface, and health
- * must not wait for that. /api/v1/outputs and the log have them. */
+/* Without the outputs' error texts: /api/v1/outputs and the log have them. */
 static void gather_outputs(struct mt_daemon *daemon, struct mt_health_facts *facts)
 {
 	facts->outputs_count = daemon->snapshot.outputs_count;
@@ -290,7 +340,7 @@ static void gather_outputs(struct mt_daemon *daemon, struct mt_health_facts *fac
 			.up = mt_watch_output_can_take(daemon, o),
 			.error = atomic_load_explicit(
 					 &daemon->watch.starved[o], memory_order_relaxed)
-				? "full, and no one reads it"
+				? "no one reads it"
 				: NULL,
 		};
 	}

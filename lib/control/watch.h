@@ -13,7 +13,9 @@
 
 #include "control/config.h"
 #include "control/health.h"
+#include "control/xstats.h"
 #include "datapath/worker.h"
+#include "output/ethdev.h"
 
 struct mt_daemon;
 
@@ -26,15 +28,16 @@ struct mt_port_sample {
 	bool started; /* and not taken away from the workers */
 	bool link;
 	char mac[RTE_ETHER_ADDR_FMT_SIZE];
-	uint64_t imissed;
-	uint64_t ierrors;
-	uint64_t rx_nombuf;
-	uint64_t oerrors;
+	struct mt_ethdev device; /* as it was last started */
+	struct mt_driver_count imissed;
+	struct mt_driver_count ierrors;
+	struct mt_driver_count rx_nombuf;
+	struct mt_driver_count oerrors;
 	/* Those of the driver's own statistics that mt_xstat_parse() knows. */
 	unsigned xstats_count;
 	struct {
 		uint64_t id; /* the driver's */
-		uint64_t value;
+		struct mt_driver_count count;
 		char name[RTE_ETH_XSTATS_NAME_SIZE];
 	} xstats[MT_WATCH_MAX_XSTATS];
 };
@@ -70,6 +73,7 @@ struct mt_watch {
 	/* Control only. */
 	struct mt_load_counters before[MT_MAX_WORKERS];
 	int xstats_total[MT_MAX_PORTS]; /* of the driver, when names were last asked; 0: never */
+	uint64_t resets[MT_MAX_PORTS];  /* of the device, when its counters were last read */
 	uint64_t sampled_ms;
 };
 

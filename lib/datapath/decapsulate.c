@@ -4,6 +4,7 @@
 #include <rte_cpuflags.h>
 #include <rte_vect.h>
 
+#include "datapath/cut.h"
 #include "datapath/decapsulate_simd.h"
 #include "datapath/stages.h"
 #include "packet/fast.h"
@@ -29,26 +30,6 @@ static struct rte_mbuf *cut_front(struct rte_mbuf *frame, uint32_t length)
 	frame->data_len -= length;
 	frame->pkt_len -= length;
 	return frame;
-}
-
-/* Cuts everything behind `length` bytes off. */
-static void cut_back(struct rte_mbuf *frame, uint32_t length)
-{
-	struct rte_mbuf *last = frame;
-	uint16_t segments = 1;
-
-	frame->pkt_len = length;
-	while (length > last->data_len) {
-		length -= last->data_len;
-		last = last->next;
-		segments++;
-	}
-	last->data_len = length;
-	if (last->next != NULL) {
-		rte_pktmbuf_free(last->next);
-		last->next = NULL;
-	}
-	frame->nb_segs = segments;
 }
 
 /* What is left of the stripped headers in front has room for a made-up one: at least 50 bytes were
@@ -108,7 +89,7 @@ static __rte_noinline struct rte_mbuf *decapsulate_any(
 	}
 	made_up = facts.made_up_ethertype != 0 ? MT_ETHERNET_LENGTH : 0;
 	inner = cut_front(frame, facts.strip);
-	cut_back(inner, facts.inner_length - made_up);
+	mt_cut_back(inner, facts.inner_length - made_up);
 	if (made_up != 0 && !add_ethernet(inner, facts.made_up_ethertype)) {
 		mt_batch_drop_of_session(batch, inner, MT_VERDICT_NO_HEADROOM, facts.vni);
 		return NULL;
@@ -223,18 +204,41 @@ static bool have(enum rte_cpu_flag_t flag)
 {
 	return rte_cpu_get_flag_enabled(flag) > 0;
 }
+
+/* All that lib/meson.build compiles it for. CPUs before VBMI2 (Ice Lake, Zen 4) lower their clock
+ * for vectors of 512 bits. */
+static bool have_avx512(void)
+{
+	return have(RTE_CPUFLAG_AVX512F) && have(RTE_CPUFLAG_AVX512BW) && have(RTE_CPUFLAG_AVX512DQ)
+		&& have(RTE_CPUFLAG_AVX512VL) && have(RTE_CPUFLAG_BMI2)
+		&& have(RTE_CPUFLAG_AVX512VBMI2);
+}
+
+static bool have_avx2(void)
+{
+	return have(RTE_CPUFLAG_AVX2) && have(RTE_CPUFLAG_BMI2);
+}
 #endif
+
+uint16_t mt_decapsulate_simd_bits(void)
+{
+#if defined(MT_HAVE_X86_SIMD)
+	if (have_avx512())
+		return RTE_VECT_SIMD_512;
+	if (have_avx2())
+		return RTE_VECT_SIMD_256;
+#endif
+	return 0;
+}
 
 mt_decapsulate_simd_t *mt_decapsulate_simd_choose(uint16_t max_bits, const char **name)
 {
 #if defined(MT_HAVE_X86_SIMD)
-	/* CPUs before VBMI2 (Ice Lake, Zen 4) lower their clock for vectors of 512 bits. */
-	if (max_bits >= RTE_VECT_SIMD_512 && have(RTE_CPUFLAG_AVX512VBMI2)
-		&& have(RTE_CPUFLAG_AVX512BW) && have(RTE_CPUFLAG_AVX512VL)) {
+	if (max_bits >= RTE_VECT_SIMD_512 && have_avx512()) {
 		*name = "avx512";
 		return mt_decapsulate_avx512;
 	}
-	if (max_bits >= RTE_VECT_SIMD_256 && have(RTE_CPUFLAG_AVX2)) {
+	if (max_bits >= RTE_VECT_SIMD_256 && have_avx2()) {
 		*name = "avx2";
 		return mt_decapsulate_avx2;
 	}

@@ -76,6 +76,7 @@ static inline mt_simd32 number(mt_simd8 v, mt_simd8 from)
 /* What is the same for all frames of a burst. */
 struct constants {
 	mt_simd8 vxlan;     /* what UDP is compared with */
+	mt_simd8 geneve;    /* likewise */
 	mt_simd8 endpoints; /* masks of the hash */
 	mt_simd32 salt_vni;
 	mt_simd32 salt_protocol;
@@ -111,11 +112,35 @@ static inline struct constants prepare(const struct mt_fast *fast, uint64_t time
 		 * source port on. */
 		.vxlan = (mt_simd8)DWORDS(
 			vxlan_low << 16, vxlan_low >> 16 | vxlan_high << 16, vxlan_high >> 16, 0),
+		.geneve =
+			(mt_simd8)DWORDS((uint32_t)fast->geneve << 16, 0, RTE_BE32(0x00006558u), 0),
 		.endpoints = (mt_simd8)DWORDS(address, port, address, port),
 		.salt_vni = ALL(fast->hash.vni << 8),
 		.salt_protocol = ALL(fast->hash.protocol),
 		.time = (mt_simd8)MT_SIMD(mt_simd64, time_ns, 0),
 	};
+}
+
+/* What the common shape may be made of. */
+enum shape {
+	VXLAN4,     /* VXLAN, all inner frames are IPv4 */
+	VXLAN_ANY,  /* VXLAN, IPv4 and IPv6 */
+	GENEVE4,    /* GENEVE with an Ethernet frame, IPv4 */
+	GENEVE_ANY, /* the same, IPv4 and IPv6 */
+};
+
+/* GENEVE's options (RFC 8926 section 3.5): how long each lane's are, and whether they are sound;
+ * then `inner` is moved behind them. Their length and more is there. */
+static inline bool skip_options(mt_simd32 options, const uint8_t *const *at, const uint8_t **inner)
+{
+	for (unsigned lane = 0; lane < MT_LANES; lane++) {
+		uint32_t length = options[4 * lane];
+
+		if (!mt_fast_options(at[lane] + MT_FAST_INNER, length))
+			return false;
+		inner[lane] = at[lane] + length;
+	}
+	return true;
 }
 
 /* IPv6 lanes have what only they have: enough bytes for the header and the ports, and addresses
@@ -159,17 +184,20 @@ static inline void hash_endpoints(const struct mt_hash_config *config,
 	}
 }
 
-/* One frame in each lane. False: they are left as they are. `mixed`: there may be inner IPv6; a
- * constant, so that the usual code has nothing of it. */
+/* One frame in each lane. False: they are left as they are. `shape` is a constant, so that the code
+ * for one has nothing of the others. */
 static __rte_always_inline bool decapsulate_lanes(const struct mt_fast *fast,
-	const struct constants *constants, bool mixed, struct rte_mbuf **frames,
+	const struct constants *constants, enum shape shape, struct rte_mbuf **frames,
 	struct hashing *hashing, struct lane_sums *sums)
 {
+	const bool mixed = shape == VXLAN_ANY || shape == GENEVE_ANY;
+	const bool geneve = shape == GENEVE4 || shape == GENEVE_ANY;
 	const uint8_t *mbuf[MT_LANES];
 	const uint8_t *at[MT_LANES];
+	const uint8_t *behind[MT_LANES]; /* as `at` for what is behind the options */
 	mt_simd8 rearm, descriptor, outer, source, udp, inner, inner4;
 	mt_simd32 bad, length, total, udp_length, inner_length, original, protocol, address;
-	mt_simd32 is6 = ALL(0), vni, egress, ingress, flags, info;
+	mt_simd32 options = ALL(0), is6 = ALL(0), vni, egress, ingress, flags, info;
 
 	for (unsigned lane = 0; lane < MT_LANES; lane++)
 		mbuf[lane] = (const uint8_t *)frames[lane];
@@ -184,23 +212,37 @@ static __rte_always_inline bool decapsulate_lanes(const struct mt_fast *fast,
 		return false;
 
 	for (unsigned lane = 0; lane < MT_LANES; lane++)
-		at[lane] = rte_pktmbuf_mtod(frames[lane], const uint8_t *);
+		behind[lane] = at[lane] = rte_pktmbuf_mtod(frames[lane], const uint8_t *);
 	outer = mt_simd_load(at, OUTER);
 	udp = mt_simd_load(at, UDP);
-	inner = mt_simd_load(at, INNER);
-	inner4 = mt_simd_load(at, INNER4);
 	bad = (mt_simd32)((outer
 				  & BYTES(255, 255, 255, 0, 0, 0, 0, 0, 0x3f, 255, 0, 255, 0, 0, 0,
 					  0))
 		^ BYTES(0x08, 0, 0x45, 0, 0, 0, 0, 0, 0, 0, 0, IPPROTO_UDP, 0, 0, 0, 0));
-	bad |= (mt_simd32)((udp & BYTES(0, 0, 255, 255, 0, 0, 0, 0, 0x08, 0, 0, 0, 0, 0, 0, 0))
-		^ constants->vxlan);
+	if (geneve) {
+		/* Version, O bit, protocol. */
+		bad |= (mt_simd32)((udp
+					   & BYTES(0, 0, 255, 255, 0, 0, 0, 0, 0xc0, 0x80, 255, 255,
+						   0, 0, 0, 0))
+			^ constants->geneve);
+		options = (number(udp, BYTE(8)) & ALL(0x3f)) << 2;
+		bad |= (mt_simd32)(options + ALL(MT_FAST_MIN_LENGTH) > length);
+		if (unlikely(mt_simd_any(bad)) || !skip_options(options, at, behind))
+			return false;
+	} else {
+		bad |= (mt_simd32)((udp
+					   & BYTES(0, 0, 255, 255, 0, 0, 0, 0, 0x08, 0, 0, 0, 0, 0,
+						   0, 0))
+			^ constants->vxlan);
+	}
+	inner = mt_simd_load(behind, INNER);
+	inner4 = mt_simd_load(behind, INNER4);
 	total = number(outer, BE16(4));
 	udp_length = number(udp, BE16(4));
 	bad |= (mt_simd32)(total + ALL(MT_FAST_IP) > length);
 	bad |= (udp_length + ALL(20)) ^ total;
-	bad |= (mt_simd32)(total < ALL(MT_FAST_MIN_LENGTH - MT_FAST_IP));
-	inner_length = udp_length - ALL(16);
+	bad |= (mt_simd32)(total < options + ALL(MT_FAST_MIN_LENGTH - MT_FAST_IP));
+	inner_length = udp_length - options - ALL(16);
 
 	if (mixed) {
 		mt_simd32 kind = number(inner, FOUR(0));
@@ -232,7 +274,7 @@ static __rte_always_inline bool decapsulate_lanes(const struct mt_fast *fast,
 		& (mt_simd32)(protocol != ALL(IPPROTO_UDP));
 	if (unlikely(mt_simd_any(bad)))
 		return false;
-	if (mixed && !sound_inner6(is6, inner_length, at))
+	if (mixed && !sound_inner6(is6, inner_length, behind))
 		return false;
 
 	/* All are of the common shape: nothing below can fail. */
@@ -247,7 +289,7 @@ static __rte_always_inline bool decapsulate_lanes(const struct mt_fast *fast,
 	original = mt_simd_select((mt_simd32)(original > inner_length), original, inner_length);
 	info = DWORDS(0xffff0000u, 0, 0, 0) | (address & ONLY_1) | vni | (flags & ONLY_2)
 		| (original & ONLY_3);
-	hash_endpoints(&fast->hash, constants, mixed, is6, inner4, at, hashing);
+	hash_endpoints(&fast->hash, constants, mixed, is6, inner4, behind, hashing);
 	{
 		mt_simd32 salt =
 			(protocol & constants->salt_protocol) ^ (vni & constants->salt_vni);
@@ -256,7 +298,7 @@ static __rte_always_inline bool decapsulate_lanes(const struct mt_fast *fast,
 	}
 
 	rearm = (mt_simd8)((mt_simd16)rearm
-		+ MT_SIMD(mt_simd16, MT_FAST_INNER, 0, 0, 0, 0, 0, 0, 0));
+		+ (mt_simd16)((options + ALL(MT_FAST_INNER)) & DWORDS(0xffff, 0, 0, 0)));
 	rearm = (mt_simd8)(((mt_simd64)rearm & MT_SIMD(mt_simd64, UINT64_MAX, 0))
 		| MT_SIMD(mt_simd64, 0, RTE_MBUF_F_RX_RSS_HASH));
 	/* The flow hash follows when it is known. */
@@ -307,32 +349,65 @@ enum {
 	GIVE_UP = 2,
 };
 
+#define GROUP(first) (((1ull << MT_LANES) - 1) << (first))
+
+/* The shape with IPv4 only, and once that was wrong the one with anything. Both are constants. */
+static __rte_always_inline uint64_t burst_of(enum shape shape4, enum shape shape_any,
+	const struct mt_fast *fast, const struct constants *constants, struct mt_batch *batch,
+	struct hashing *hashing, struct lane_sums *sums)
+{
+	struct rte_mbuf **frames = batch->frames;
+	const uint16_t count = batch->count;
+	uint64_t done = 0;
+	unsigned misses = 0;
+	bool any = false;
+
+	for (unsigned i = 0; i + MT_LANES <= count && misses < GIVE_UP; i += MT_LANES) {
+		bool taken = any
+			? decapsulate_lanes(fast, constants, shape_any, &frames[i], hashing, sums)
+			: decapsulate_lanes(fast, constants, shape4, &frames[i], hashing, sums);
+
+		if (unlikely(!taken && !any)) {
+			any = decapsulate_lanes(
+				fast, constants, shape_any, &frames[i], hashing, sums);
+			taken = any;
+		}
+		misses = taken ? 0 : misses + 1;
+		if (likely(taken))
+			done |= GROUP(i);
+	}
+	return done;
+}
+
+/* By itself, so that its constants take no register from the usual one's. */
+static __rte_noinline uint64_t burst_of_geneve(const struct mt_fast *fast,
+	const struct constants *constants, struct mt_batch *batch, struct hashing *hashing,
+	struct lane_sums *sums)
+{
+	return burst_of(GENEVE4, GENEVE_ANY, fast, constants, batch, hashing, sums);
+}
+
+/* Tunnels are seldom mixed: the first frame speaks for the burst. */
+static inline bool begins_with_geneve(const struct mt_fast *fast, struct rte_mbuf *frame)
+{
+	const uint8_t *at = rte_pktmbuf_mtod(frame, const uint8_t *);
+
+	return fast->geneve != 0 && frame->data_len >= MT_FAST_MIN_LENGTH
+		&& mt_load16(at + MT_FAST_UDP + 2) == fast->geneve;
+}
+
 uint64_t MT_SIMD_NAME(const struct mt_fast *fast, struct mt_batch *batch)
 {
 	const struct constants constants = prepare(fast, batch->time_ns);
 	struct lane_sums sums = {ALL(0), ALL(0), ALL(0), ALL(UINT32_MAX)};
-	struct rte_mbuf **frames = batch->frames;
-	const uint16_t count = batch->count;
 	struct hashing hashing;
-	uint64_t done = 0;
-	unsigned misses = 0;
-	bool mixed = false;
+	uint64_t done;
 
 	hashing.count = 0;
-	for (unsigned i = 0; i + MT_LANES <= count && misses < GIVE_UP; i += MT_LANES) {
-		bool taken = mixed
-			? decapsulate_lanes(fast, &constants, true, &frames[i], &hashing, &sums)
-			: decapsulate_lanes(fast, &constants, false, &frames[i], &hashing, &sums);
-
-		if (unlikely(!taken && !mixed)) {
-			mixed = decapsulate_lanes(
-				fast, &constants, true, &frames[i], &hashing, &sums);
-			taken = mixed;
-		}
-		misses = taken ? 0 : misses + 1;
-		if (likely(taken))
-			done |= ((1ull << MT_LANES) - 1) << i;
-	}
+	if (unlikely(begins_with_geneve(fast, batch->frames[0])))
+		done = burst_of_geneve(fast, &constants, batch, &hashing, &sums);
+	else
+		done = burst_of(VXLAN4, VXLAN_ANY, fast, &constants, batch, &hashing, &sums);
 	hash_frames(&fast->hash, &hashing);
 	add_up(&sums, batch);
 	return done;

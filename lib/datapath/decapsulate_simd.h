@@ -19,6 +19,9 @@ typedef uint64_t mt_decapsulate_simd_t(const struct mt_fast *fast, struct mt_bat
 
 mt_decapsulate_simd_t mt_decapsulate_avx512, mt_decapsulate_avx2; /* x86-64 */
 
+/* Bits of the widest vectors that pay on this CPU; 0: none do. */
+uint16_t mt_decapsulate_simd_bits(void);
+
 /* The best one for this CPU with vectors of at most `max_bits` (rte_vect_get_max_simd_bitwidth()),
  * its name in *name; NULL and "plain" where there is none: then all frames go the plain way. */
 mt_decapsulate_simd_t *mt_decapsulate_simd_choose(uint16_t max_bits, const char **name);

@@ -11,6 +11,7 @@
 #include "packet/fast.h"
 
 struct mt_output;
+struct mt_policy;
 
 enum {
 	MT_SNAPSHOT_MAX_OUTPUTS = 16,
@@ -21,7 +22,9 @@ struct mt_snapshot {
 	struct mt_fast fast;         /* the same for the fast path */
 	mt_decapsulate_simd_t *simd; /* several frames at once; NULL: one by one */
 	enum mt_idle_mode idle;
-	bool plain_hash; /* the hash is the default one: 5-tuple, without the VNI */
+	bool plain_hash;                /* the hash is the default one: 5-tuple, without the VNI */
+	bool chooses;                   /* the policy does not send all frames to all outputs */
+	const struct mt_policy *policy; /* sessions and filters; NULL: none */
 	uint16_t queues;
 	uint16_t outputs_count;
 	struct mt_output *outputs[MT_SNAPSHOT_MAX_OUTPUTS];

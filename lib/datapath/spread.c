@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "datapath/latency.h"
 #include "datapath/stages.h"
 #include "datapath/worker.h"
 #include "output/release.h"
 #include "packet/flow_hash.h"
 
+/* The frames of one queue to its owner. */
 static void hand_over(struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames,
 	uint16_t count, uint64_t bytes)
 {
@@ -25,14 +27,33 @@ static void hand_over(struct mt_worker *worker, uint16_t queue, struct rte_mbuf 
 	}
 }
 
+/* All frames of the batch have one receive time, and the clock is read once for all its queues: so
+ * the latency of the first ones is told a little too high. */
+static void count_latency(struct mt_worker *worker, uint16_t queue, uint64_t ns, uint16_t count)
+{
+	struct mt_queue *q = worker->datapath->queues[queue];
+
+	if (q->owner == worker->index)
+		mt_latency_count(&q->counters.latency, ns, count);
+}
+
+static uint64_t since(struct mt_worker *worker, uint64_t time_ns)
+{
+	uint64_t now_ns = mt_clock_ns(&worker->clock, rte_rdtsc());
+
+	return now_ns > time_ns ? now_ns - time_ns : 0;
+}
+
 void mt_stage_spread(struct mt_worker *worker, struct mt_batch *batch)
 {
 	const uint16_t queues = worker->snapshot->queues;
 	uint16_t touched[MT_BURST];
 	uint16_t touched_count = 0;
+	uint64_t ns;
 
 	if (queues == 1) {
 		hand_over(worker, 0, batch->frames, batch->count, batch->sums.bytes);
+		count_latency(worker, 0, since(worker, batch->time_ns), batch->count);
 		return;
 	}
 	for (uint16_t i = 0; i < batch->count; i++) {
@@ -49,6 +70,12 @@ void mt_stage_spread(struct mt_worker *worker, struct mt_batch *batch)
 		struct mt_spread *spread = &worker->spread[touched[t]];
 
 		hand_over(worker, touched[t], spread->frames, spread->count, spread->bytes);
+	}
+	ns = since(worker, batch->time_ns);
+	for (uint16_t t = 0; t < touched_count; t++) {
+		struct mt_spread *spread = &worker->spread[touched[t]];
+
+		count_latency(worker, touched[t], ns, spread->count);
 		spread->count = 0;
 		spread->bytes = 0;
 	}

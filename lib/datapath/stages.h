@@ -12,6 +12,10 @@ struct mt_worker;
  * its frame info and flow hash. */
 void mt_stage_decapsulate(const struct mt_snapshot *snapshot, struct mt_batch *batch);
 
+/* policy.c: sessions, filters, sampling, truncation. What stays in the batch knows its outputs.
+ * Only where the snapshot has a policy. */
+void mt_stage_policy(struct mt_worker *worker, struct mt_batch *batch);
+
 /* host.c: what is not mirror traffic, to the host interface of the port it came from: into the ring
  * of its pump, which a control thread empties. Without room there it is dropped (`host_full`). */
 void mt_stage_host(struct mt_worker *worker, uint16_t port, struct mt_batch *batch);
@@ -23,3 +27,8 @@ void mt_stage_spread(struct mt_worker *worker, struct mt_batch *batch);
 /* deliver.c: `count` frames of one queue, of `bytes` together, by its owner, to all outputs. */
 void mt_stage_deliver(struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames,
 	uint16_t count, uint64_t bytes);
+
+/* choose.c: a part of delivery: `count` frames of one queue to the outputs that policy chose for
+ * each. Takes them over. */
+void mt_deliver_chosen(const struct mt_snapshot *snapshot, uint16_t queue, struct rte_mbuf **frames,
+	uint16_t count);

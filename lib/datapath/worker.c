@@ -5,6 +5,7 @@
 #include <rte_ethdev.h>
 #include <rte_prefetch.h>
 
+#include "datapath/latency.h"
 #include "datapath/stages.h"
 #include "output/output.h"
 #include "output/release.h"
@@ -19,6 +20,7 @@ const char *mt_stage_name(enum mt_stage stage)
 		[MT_STAGE_IDLE] = "idle",
 		[MT_STAGE_RECEIVE] = "receive",
 		[MT_STAGE_DECAPSULATE] = "decapsulate",
+		[MT_STAGE_POLICY] = "policy",
 		[MT_STAGE_HOST] = "host",
 		[MT_STAGE_SPREAD] = "spread",
 		[MT_STAGE_DELIVER] = "deliver",
@@ -70,6 +72,10 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 		rte_prefetch0(rte_pktmbuf_mtod(batch.frames[i], void *));
 
 	mt_stage_decapsulate(worker->snapshot, &batch);
+	if (worker->snapshot->policy != NULL && batch.count > 0) {
+		enter(worker, MT_STAGE_POLICY);
+		mt_stage_policy(worker, &batch);
+	}
 	if (unlikely(batch.host_count > 0)) {
 		enter(worker, MT_STAGE_HOST);
 		mt_stage_host(worker, rx->port, &batch);
@@ -95,6 +101,7 @@ static uint16_t serve_queue(struct mt_worker *worker, uint16_t index)
 	struct rte_mbuf *frames[MT_BURST];
 	uint16_t count = 0;
 	uint64_t bytes = 0;
+	struct mt_times times;
 	unsigned left;
 
 	if (queue->ring != NULL) {
@@ -105,12 +112,15 @@ static uint16_t serve_queue(struct mt_worker *worker, uint16_t index)
 					count + left - queue->counters.high_water);
 			for (uint16_t i = 0; i < count; i++)
 				bytes += frames[i]->pkt_len;
+			mt_times_read(&times, frames, count);
 			mt_stage_deliver(worker, index, frames, count, bytes);
+			mt_latency_measure(&queue->counters.latency,
+				mt_clock_ns(&worker->clock, rte_rdtsc()), &times);
 		}
 	}
 	for (uint16_t o = 0; o < snapshot->outputs_count; o++) {
 		if (snapshot->outputs[o]->ops->poll != NULL)
-			snapshot->outputs[o]->ops->poll(snapshot->outputs[o], index);
+			count += snapshot->outputs[o]->ops->poll(snapshot->outputs[o], index);
 	}
 	return count;
 }

@@ -15,6 +15,7 @@
 #include "datapath/idle.h"
 #include "datapath/sessions.h"
 #include "datapath/snapshot.h"
+#include "policy/policy.h"
 
 enum {
 	MT_MAX_RX_PER_WORKER = 64,
@@ -34,6 +35,7 @@ enum mt_stage {
 	MT_STAGE_IDLE,
 	MT_STAGE_RECEIVE, /* in the driver */
 	MT_STAGE_DECAPSULATE,
+	MT_STAGE_POLICY,
 	MT_STAGE_HOST,
 	MT_STAGE_SPREAD,
 	MT_STAGE_DELIVER, /* in an output */
@@ -108,6 +110,7 @@ struct mt_worker {
 	/* The worker's own. */
 	struct mt_clock clock __rte_cache_aligned;
 	struct mt_idle idle;
+	struct mt_policy_state policy;
 	struct mt_spread spread[MT_DATAPATH_MAX_QUEUES];
 } __rte_cache_aligned;
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#define ALLOW_EXPERIMENTAL_API /* rte_devargs_reset, until DPDK 23.11 */
 #include "output/ethdev.h"
 
 #include <errno.h>
@@ -11,14 +12,45 @@
 #include <unistd.h>
 
 #include <rte_bus.h>
+#include <rte_bus_vdev.h>
 #include <rte_common.h>
 #include <rte_dev.h>
+#include <rte_devargs.h>
 #include <rte_errno.h>
 
 /* "net_pcap0" of "net_pcap0,rx_pcap=x": what DPDK names the port. */
 static void device_name(const char *device, char *name, size_t size)
 {
 	snprintf(name, size, "%.*s", (int)strcspn(device, ","), device);
+}
+
+static bool is_vdev(const struct rte_bus *bus)
+{
+	return strcmp(rte_bus_name(bus), "vdev") == 0;
+}
+
+/* rte_dev_probe() asks every other process of ours, seconds long if one does not answer; a virtual
+ * device is ours alone, and needs no one. */
+static int plug_in(const char *device)
+{
+	struct rte_devargs arguments = {0};
+	int rc = rte_devargs_parse(&arguments, device);
+
+	if (rc == 0 && is_vdev(arguments.bus)) {
+		rc = rte_vdev_init(arguments.name, arguments.args);
+		rc = rc > 0 ? -ENODEV : rc; /* no driver of that name */
+	} else if (rc == 0) {
+		rc = rte_dev_probe(device);
+	}
+	rte_devargs_reset(&arguments);
+	return rc;
+}
+
+int mt_ethdev_take_out(const struct rte_device *device)
+{
+	if (is_vdev(rte_dev_bus(device)))
+		return rte_vdev_uninit(rte_dev_name(device));
+	return rte_dev_remove((struct rte_device *)(uintptr_t)device);
 }
 
 int mt_ethdev_probe(const char *device, struct mt_ethdev *ethdev, char *error, size_t error_size)
@@ -30,7 +62,7 @@ int mt_ethdev_probe(const char *device, struct mt_ethdev *ethdev, char *error, s
 	*ethdev = (struct mt_ethdev){.device = device};
 	device_name(device, name, sizeof(name));
 	if (rte_eth_dev_get_port_by_name(name, &ethdev->id) < 0) {
-		rc = rte_dev_probe(device);
+		rc = plug_in(device);
 		if (rc < 0 && rc != -EEXIST) {
 			snprintf(error, error_size,
 				"device \"%s\": %s; give a PCI address that is bound to a DPDK "
@@ -61,7 +93,10 @@ struct quirks {
 	const char *driver;
 	bool fixed_queues; /* they exist before they are configured; one not polled loses packets */
 	bool paired;       /* as many transmit as receive queues, or none of it */
-	bool mtu_limit;    /* sends nothing longer than its MTU, which can't be raised */
+	/* With a receive offload its peer, a kernel or hypervisor, leaves the checksums of its TCP
+	 * and UDP unfinished; sent on elsewhere, such frames would be wrong. */
+	bool partial_checksums;
+	bool mtu_limit;             /* sends nothing longer than its MTU, which can't be raised */
 	uint16_t default_tx_queues; /* its peer may have no more; 0: as asked */
 	uint32_t max_tx_bytes;      /* 0: no limit of its own */
 	uint32_t buffers;           /* taken from the pool for each queue pair */
@@ -83,7 +118,9 @@ static const struct quirks *quirks_of(const char *driver)
 			.buffers = XDP_BUFFERS},
 		{.driver = "net_tap", .paired = true, .mtu_limit = true},
 		{.driver = "net_vhost", .fixed_queues = true},
-		{.driver = "net_virtio_user", .fixed_queues = true},
+		{.driver = "net_virtio_user", .fixed_queues = true, .partial_checksums = true},
+		{.driver = "net_virtio", .partial_checksums = true},
+		{.driver = "net_vmxnet3", .partial_checksums = true},
 		{.driver = "net_ring", .fixed_queues = true},
 		{.driver = "net_memif", .default_tx_queues = 1},
 		{.driver = ""},
@@ -177,12 +214,14 @@ static uint32_t longest_frame(const struct mt_ethdev *ethdev, const struct rte_e
 void mt_ethdev_fit(struct mt_ethdev *ethdev, const struct mt_ethdev_request *request,
 	const struct rte_eth_dev_info *info, bool nic, struct rte_eth_conf *conf)
 {
-	const uint64_t rx_wanted = RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_IPV4_CKSUM
-		| RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+	const struct quirks *quirks = quirks_of(ethdev->driver);
+	const uint64_t checksums = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+	const uint64_t rx_wanted =
+		RTE_ETH_RX_OFFLOAD_SCATTER | (quirks->partial_checksums ? 0 : checksums);
 	const uint64_t hash_wanted = RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP;
 
 	*conf = (struct rte_eth_conf){0};
-	fit_queues(ethdev, request, info, quirks_of(ethdev->driver));
+	fit_queues(ethdev, request, info, quirks);
 	/* The hash over the outer tuple is coarse, but it spreads the work of decapsulation. ENA
 	 * lets neither fields nor key be chosen: ask for what it says it does. */
 	ethdev->rss_types = ethdev->rx_queues > 1 ? info->flow_type_rss_offloads & hash_wanted : 0;

@@ -64,3 +64,7 @@ void mt_ethdev_own_buffers(
 
 /* Stops and closes it. */
 void mt_ethdev_stop(struct mt_ethdev *ethdev);
+
+/* Takes a device out of DPDK: what rte_eth_dev_info_get() called its device before it was stopped.
+ * Returns 0 or -errno. */
+int mt_ethdev_take_out(const struct rte_device *device);

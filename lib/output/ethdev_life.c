@@ -3,10 +3,16 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <time.h>
 
 #include <rte_common.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
+
+enum {
+	FORGET_TRIES = 100,
+	FORGET_NS = 100000,
+};
 
 /* In the order in which they are acted upon. */
 static const enum rte_eth_event_type watched[] = {
@@ -37,8 +43,15 @@ void mt_ethdev_watch(const struct mt_ethdev *ethdev, struct mt_ethdev_life *life
 
 void mt_ethdev_forget(const struct mt_ethdev *ethdev, struct mt_ethdev_life *life)
 {
-	for (size_t e = 0; e < RTE_DIM(watched); e++)
-		rte_eth_dev_callback_unregister(ethdev->id, watched[e], note_event, life);
+	for (size_t e = 0; e < RTE_DIM(watched); e++) {
+		int tries = FORGET_TRIES;
+
+		/* -EAGAIN: it is being called, which takes no time. */
+		while (rte_eth_dev_callback_unregister(ethdev->id, watched[e], note_event, life)
+				== -EAGAIN
+			&& --tries > 0)
+			nanosleep(&(struct timespec){.tv_nsec = FORGET_NS}, NULL);
+	}
 }
 
 enum rte_eth_event_type mt_ethdev_take_event(struct mt_ethdev_life *life)
@@ -100,7 +113,7 @@ int mt_ethdev_reset(struct mt_ethdev *ethdev, const struct mt_ethdev_request *re
 	return 0;
 }
 
-void mt_ethdev_unplug(struct mt_ethdev *ethdev, struct mt_ethdev_life *life)
+int mt_ethdev_unplug(struct mt_ethdev *ethdev, struct mt_ethdev_life *life)
 {
 	struct rte_eth_dev_info info;
 	int rc = rte_eth_dev_info_get(ethdev->id, &info);
@@ -108,8 +121,9 @@ void mt_ethdev_unplug(struct mt_ethdev *ethdev, struct mt_ethdev_life *life)
 	mt_ethdev_forget(ethdev, life);
 	mt_ethdev_stop(ethdev);
 	if (rc == 0 && info.device != NULL)
-		rte_dev_remove((struct rte_device *)(uintptr_t)info.device);
+		rc = mt_ethdev_take_out(info.device);
 	life->gone = true;
+	return rc;
 }
 
 int mt_ethdev_return(struct mt_ethdev *ethdev, const struct mt_ethdev_request *request,
@@ -118,8 +132,10 @@ int mt_ethdev_return(struct mt_ethdev *ethdev, const struct mt_ethdev_request *r
 	struct mt_ethdev found;
 	int rc = mt_ethdev_probe(ethdev->device, &found, error, error_size);
 
-	if (rc < 0)
+	if (rc < 0) {
+		error[0] = '\0';
 		return rc;
+	}
 	rc = start_like(ethdev, &found, request, error, error_size);
 	if (rc < 0) {
 		mt_ethdev_unplug(&found, life);

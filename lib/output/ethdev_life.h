@@ -35,10 +35,12 @@ enum rte_eth_event_type mt_ethdev_take_event(struct mt_ethdev_life *life);
 int mt_ethdev_reset(struct mt_ethdev *ethdev, const struct mt_ethdev_request *request,
 	struct mt_ethdev_life *life, char *error, size_t error_size);
 
-/* Takes a device that was unplugged out of DPDK. */
-void mt_ethdev_unplug(struct mt_ethdev *ethdev, struct mt_ethdev_life *life);
+/* Takes a device that was unplugged out of DPDK. Returns 0, or -errno if DPDK keeps it: then it
+ * can't be found again. It is gone in any case. */
+int mt_ethdev_unplug(struct mt_ethdev *ethdev, struct mt_ethdev_life *life);
 
 /* Looks for a device that is gone, plugs it in and starts it as it was; it may have another number
- * then. Returns 0, or -errno with `error` and a device that is still gone. */
+ * then. Returns 0, or -errno and a device that is still gone: with `error` if it is there, but
+ * can't be taken, "" if it is not there. */
 int mt_ethdev_return(struct mt_ethdev *ethdev, const struct mt_ethdev_request *request,
 	struct mt_ethdev_life *life, char *error, size_t error_size);

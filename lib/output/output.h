@@ -14,11 +14,12 @@
 #include "output/commit.h"
 
 struct mt_ethdev_life;
+struct mt_session_spec;
 
 enum {
 	MT_OUTPUT_MAX_QUEUES = 64,
 	MT_OUTPUT_MAX_NAME = 15,
-	MT_OUTPUT_MAX_ERROR = 160,
+	MT_OUTPUT_MAX_ERROR = 256,
 };
 
 /* Why an output did not deliver a frame. X(SYMBOL, "name", "meaning") */
@@ -28,7 +29,10 @@ enum {
 	X(ERROR, "error", "The output is in an error state, or the write failed.")            \
 	X(TOO_LONG, "too_long", "The frame is longer than the output's MTU allows.")          \
 	X(STOPPED, "stopped", "Not taken by its reader before the daemon ended.")             \
-	X(NO_SPACE, "no_space", "The file system has no room left for capture files.")
+	X(NO_SPACE, "no_space", "The file system has no room left for capture files.")        \
+	X(CONSUMER_ABSENT, "consumer_absent", "No consumer was attached to the ring.")        \
+	X(FILTERED, "filtered", "The output's own filter rejects the frame, as it should.")   \
+	X(SAMPLED, "sampled", "The output keeps 1 in N flows or packets: this is not one.")
 
 enum mt_output_drop {
 #define X(symbol, name, meaning) MT_OUTPUT_DROP_##symbol,
@@ -36,6 +40,12 @@ enum mt_output_drop {
 #undef X
 		MT_OUTPUT_DROP_COUNT
 };
+
+/* True for what the configuration asks for: no reason to worry. */
+static inline bool mt_output_drop_is_wanted(enum mt_output_drop reason)
+{
+	return reason == MT_OUTPUT_DROP_FILTERED || reason == MT_OUTPUT_DROP_SAMPLED;
+}
 
 const char *mt_output_drop_name(enum mt_output_drop reason);
 const char *mt_output_drop_meaning(enum mt_output_drop reason);
@@ -45,6 +55,9 @@ struct mt_output_counts {
 	uint64_t delivered; /* handed over, or set aside for that: see read() */
 	uint64_t delivered_bytes;
 	uint64_t drops[MT_OUTPUT_DROP_COUNT];
+	/* ring: of those delivered, not yet seen to be taken, and where that stands */
+	uint64_t waiting;
+	uint64_t taken;
 };
 
 /* Writer: the worker that owns the queue (the control thread once the workers have ended).
@@ -73,11 +86,11 @@ struct mt_output_settings {
 	uint16_t tx_queues;    /* port: to use of the device; 0: as many as suit it */
 	uint32_t mtu;          /* tap: bytes behind the Ethernet header */
 	uint32_t length;       /* ring, pcapng: frames that one queue holds, a power of two */
+	uint32_t snap;         /* ring, pcapng: bytes of a frame that are kept; 0: all */
 	const char *directory; /* pcapng */
 	uint64_t rotate_bytes, keep_bytes; /* pcapng; keep_*: 0: all is kept */
 	uint32_t rotate_seconds;           /* pcapng; 0: not by time */
 	uint32_t keep_files;               /* pcapng */
-	uint32_t snap;                     /* pcapng: bytes of a frame; 0: all */
 	/* pcapng: name and description of a session; false: it has none. Called by the output's
 	 * thread. NULL: none has. */
 	bool (*describe)(void *context, uint32_t vni, struct mt_output_session *session);
@@ -85,7 +98,15 @@ struct mt_output_settings {
 	uint16_t queues;
 	const uint16_t *queue_worker; /* [queues]: which worker owns the queue */
 	const int *queue_node;        /* [queues]: NUMA node of that worker */
-	bool shared;                  /* ring: consumers in other processes are possible */
+	bool own_prefix;              /* ring: the file prefix is this daemon's alone */
+	/* ring */
+	bool copy;         /* consumers get copies, not the mbufs */
+	bool drop_old;     /* when full */
+	bool keep;         /* frames wait for a consumer that is absent */
+	const char *group; /* that may attach besides root; NULL: none */
+	/* ring: consumers are told the names of these */
+	const struct mt_session_spec *sessions; /* [sessions_count] */
+	unsigned sessions_count;
 	/* port: waits until no worker uses what was taken away from it before the call; false: one
 	 * does not leave. NULL: its device is never reset. */
 	bool (*synchronize)(void *context);
@@ -118,9 +139,10 @@ struct mt_output_ops {
 	void (*send)(
 		struct mt_output *output, uint16_t queue, struct rte_mbuf **frames, uint16_t count);
 
-	/* What is left to do for a queue although no frame came. Worker that owns the queue; NULL:
+	/* What is left to do for a queue although no frame came. Returns how many frames it took
+	 * care of: a worker that has such work must not rest. Worker that owns the queue; NULL:
 	 * nothing. */
-	void (*poll)(struct mt_output *output, uint16_t queue);
+	uint16_t (*poll)(struct mt_output *output, uint16_t queue);
 
 	/* Looks after the output about ten times a second: finds and mends errors. Control thread;
 	 * NULL: nothing. */

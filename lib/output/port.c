@@ -224,17 +224,25 @@ static void reset(struct mt_output *output)
 static void unplug(struct mt_output *output)
 {
 	struct port_output *port = output->private;
+	int rc;
 
 	if (!take_away(output)) {
 		mt_ethdev_raise(&port->life, RTE_ETH_EVENT_INTR_RMV);
 		return;
 	}
-	mt_ethdev_unplug(&port->device, &port->life);
-	fail(output, "%s was unplugged; looked for again each second", port->device_string);
+	rc = mt_ethdev_unplug(&port->device, &port->life);
+	if (rc < 0)
+		fail(output,
+			"%s was unplugged, and DPDK does not let go of it: %s; restart if it does "
+			"not come back",
+			port->device_string, strerror(-rc));
+	else
+		fail(output, "%s was unplugged; looked for again each second", port->device_string);
 }
 
-static void look_for(struct port_output *port)
+static void look_for(struct mt_output *output)
 {
+	struct port_output *port = output->private;
 	uint64_t now = rte_get_timer_cycles();
 	char error[256];
 
@@ -243,6 +251,8 @@ static void look_for(struct port_output *port)
 	port->looked = now;
 	if (mt_ethdev_return(&port->device, &port->request, &port->life, error, sizeof(error)) == 0)
 		give_back(port);
+	else if (error[0] != '\0')
+		fail(output, "%s", error);
 }
 
 /* A change of the link is seen without the driver's word, in each round. */
@@ -252,7 +262,7 @@ static void port_maintain(struct mt_output *output)
 	enum rte_eth_event_type event = mt_ethdev_take_event(&port->life);
 
 	if (port->life.gone)
-		look_for(port);
+		look_for(output);
 	else if (event == RTE_ETH_EVENT_INTR_RMV)
 		unplug(output);
 	else if (event == RTE_ETH_EVENT_INTR_RESET)
@@ -413,16 +423,18 @@ static uint16_t send_aside(struct mt_output *output, struct port_queue *from)
 	return n;
 }
 
-static void port_poll(struct mt_output *output, uint16_t queue)
+static uint16_t port_poll(struct mt_output *output, uint16_t queue)
 {
 	struct port_output *port = output->private;
+	uint16_t count = 0;
 
 	if (queue >= port->tx_queues)
-		return; /* never a home */
+		return 0; /* never a home */
 	for (uint16_t q = queue + port->tx_queues; q < output->queues; q += port->tx_queues) {
 		if (port->queues[q].aside != NULL)
-			send_aside(output, &port->queues[q]);
+			count += send_aside(output, &port->queues[q]);
 	}
+	return count;
 }
 
 static void port_read(struct mt_output *output, uint16_t queue, struct mt_output_counts *counts,

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "packet/flow_hash.h"
+#include "packet/frame.h"
 #include "packet/verdict.h"
 
 enum {
@@ -31,25 +32,6 @@ enum mt_tunnel {
 
 /* "-", "vxlan", "geneve" or "geneve+vxlan". */
 const char *mt_tunnel_name(enum mt_tunnel tunnel);
-
-/* Flags of a frame, as consumers see them. */
-enum {
-	MT_FLAG_TRUNCATED = 1 << 0, /* fewer bytes are here than original_length says */
-	MT_FLAG_INGRESS = 1 << 1,   /* towards the source: inner destination is the outer source */
-	MT_FLAG_EGRESS = 1 << 2,    /* from the source: inner source is the outer source */
-	MT_FLAG_BAD_CHECKSUM = 1 << 3, /* the NIC saw a wrong outer checksum */
-};
-
-/* An IPv4 address is kept mapped (::ffff:a.b.c.d, RFC 4291 section 2.5.5.2). Network order. */
-struct mt_address {
-	uint64_t high;
-	uint64_t low;
-};
-
-static inline struct mt_address mt_address_from_ipv4(uint32_t address_be)
-{
-	return (struct mt_address){0, (uint64_t)address_be << 32 | 0xffff0000u};
-}
 
 /* All lengths in bytes. When `verdict` is not `accepted` only `verdict` has a meaning, and `vni`
  * when it is `inner_too_short`. */

@@ -10,7 +10,7 @@
 
 #include <rte_mbuf.h>
 
-#include "packet/facts.h"
+#include "packet/frame.h"
 
 struct mt_frame_info {
 	uint64_t time_ns;         /* received, since 1970-01-01 UTC */
@@ -42,6 +42,11 @@ int mt_frame_info_check(void);
 static inline struct mt_frame_info *mt_frame_info(struct rte_mbuf *frame)
 {
 	return RTE_PTR_ADD(frame, MT_FRAME_INFO_OFFSET);
+}
+
+static inline const struct mt_frame_info *mt_frame_info_of(const struct rte_mbuf *frame)
+{
+	return (const struct mt_frame_info *)((const char *)frame + MT_FRAME_INFO_OFFSET);
 }
 
 static inline uint32_t mt_frame_vni(const struct mt_frame_info *info)

@@ -56,6 +56,18 @@
 		"buffer "                                                                          \
 		"has no room in front.",                                                           \
 		"Report the device: its driver splits headers and leaves no headroom.")            \
+	X(SESSION_UNKNOWN, "session_unknown",                                                      \
+		"No session has this VNI, and sessions.unknown is drop.",                          \
+		"Add the session; or look for one that should not send here.")                     \
+	X(SOURCE_NOT_ALLOWED, "source_not_allowed",                                                \
+		"The session has sources, and the outer source address is none of them.",          \
+		"Add the address to the session's sources; or look for an injection.")             \
+	X(FILTER_REJECTED, "filter_rejected",                                                      \
+		"A rule of the session's filter rejects the frame, or none matches it.",           \
+		"Nothing, if it is meant so; mirrortap filter test tells which rule it was.")      \
+	X(SAMPLED_OUT, "sampled_out",                                                              \
+		"The session or rule keeps 1 in N flows or packets, and this is not one.",         \
+		"Nothing: it is meant so. Lower sample to keep more.")                             \
 	X(HOST_FULL, "host_full",                                                                  \
 		"Not mirror traffic, and more of it than the host interface takes.",               \
 		"Look for a flood of other traffic to the mirror address; mirror traffic is not "  \
@@ -87,4 +99,10 @@ const char *mt_verdict_remedy(enum mt_verdict verdict);
 static inline int mt_verdict_is_drop(enum mt_verdict verdict)
 {
 	return verdict > MT_VERDICT_HOST;
+}
+
+/* True for drops that the configuration asks for: no reason to worry. */
+static inline int mt_verdict_is_wanted(enum mt_verdict verdict)
+{
+	return verdict == MT_VERDICT_FILTER_REJECTED || verdict == MT_VERDICT_SAMPLED_OUT;
 }

@@ -3,7 +3,12 @@
  * set allows: what it computes, without what a device costs.
  *
  * Prints one JSON object per line: stage, shape, variant, frames, TSC cycles per packet (median,
- * least and most of the rounds). */
+ * least and most of the rounds).
+ *
+ *	micro [EAL ARGUMENTS --] [-n FRAMES] [-r ROUNDS] [-s SHAPE -v VARIANT]
+ *
+ * With -s and -v only decapsulate in this way, for tools that count what a whole program does;
+ * `-v none` does everything else but the stage, to be taken off. */
 #include <getopt.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -18,10 +23,10 @@
 
 #include "build_packet.h"
 #include "datapath/stages.h"
+#include "micro.h"
 #include "packet/frame_info.h"
 
 enum {
-	MAX_ROUNDS = 101,
 	PAYLOAD = 10, /* of an inner frame of 64 bytes */
 };
 
@@ -124,6 +129,17 @@ static int ascending(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+void micro_report(const char *stage, const char *shape, const char *variant, uint32_t frames,
+	double *cycles, unsigned rounds)
+{
+	qsort(cycles, rounds, sizeof(cycles[0]), ascending);
+	printf("{\"stage\": \"%s\", \"shape\": \"%s\", \"variant\": \"%s\", \"frames\": %u, "
+	       "\"cycles\": {\"median\": %.1f, \"min\": %.1f, \"max\": %.1f}}\n",
+		stage, shape, variant, frames, cycles[rounds / 2], cycles[0], cycles[rounds - 1]);
+	fflush(stdout);
+}
+
+/* A round over all frames; without a snapshot all of it but the stage. */
 static double round_cycles(const struct mt_snapshot *snapshot, const struct set *set)
 {
 	struct mt_batch batch;
@@ -142,7 +158,8 @@ static double round_cycles(const struct mt_snapshot *snapshot, const struct set 
 		memset(batch.verdicts, 0, sizeof(batch.verdicts));
 		batch.time_ns = at;
 		begin = rte_rdtsc();
-		mt_stage_decapsulate(snapshot, &batch);
+		if (snapshot != NULL)
+			mt_stage_decapsulate(snapshot, &batch);
 		cycles += rte_rdtsc() - begin;
 		if (batch.count != MT_BURST) {
 			fprintf(stderr, "micro: %u of %u frames were not accepted\n",
@@ -157,45 +174,106 @@ static void measure(enum shape shape, const char *variant, mt_decapsulate_simd_t
 	const struct set *set, unsigned rounds)
 {
 	struct mt_snapshot snapshot = {.tunnels = default_tunnels(), .queues = 1, .simd = simd};
-	double cycles[MAX_ROUNDS];
+	double cycles[MICRO_MAX_ROUNDS];
+	bool none = strcmp(variant, "none") == 0;
 
 	snapshot.fast = mt_fast_prepare(&snapshot.tunnels);
 	snapshot.plain_hash = true;
-	round_cycles(&snapshot, set); /* a warm-up */
+	round_cycles(none ? NULL : &snapshot, set); /* a warm-up */
 	for (unsigned r = 0; r < rounds; r++)
-		cycles[r] = round_cycles(&snapshot, set);
-	qsort(cycles, rounds, sizeof(cycles[0]), ascending);
-	printf("{\"stage\": \"decapsulate\", \"shape\": \"%s\", \"variant\": \"%s\", \"frames\": "
-	       "%u, \"tsc_cycles\": {\"median\": %.1f, \"min\": %.1f, \"max\": %.1f}}\n",
-		shape_names[shape], variant, set->count, cycles[rounds / 2], cycles[0],
-		cycles[rounds - 1]);
+		cycles[r] = round_cycles(none ? NULL : &snapshot, set);
+	micro_report("decapsulate", shape_names[shape], variant, set->count, cycles, rounds);
+}
+
+/* --- what to measure ---------------------------------------------------------------------------
+ */
+
+struct options {
+	uint32_t frames;
+	unsigned rounds;
+	const char *shape; /* NULL: all */
+	const char *variant;
+};
+
+static bool parse(int argc, char **argv, struct options *options)
+{
+	int option;
+
+	while ((option = getopt(argc, argv, "n:r:s:v:")) != -1) {
+		if (option == 'n')
+			options->frames = (uint32_t)atoi(optarg);
+		else if (option == 'r')
+			options->rounds = (unsigned)atoi(optarg);
+		else if (option == 's')
+			options->shape = optarg;
+		else if (option == 'v')
+			options->variant = optarg;
+		else
+			return false;
+	}
+	return options->frames >= MT_BURST && options->rounds > 0
+		&& options->rounds <= MICRO_MAX_ROUNDS
+		&& (options->shape == NULL) == (options->variant == NULL);
+}
+
+/* All ways that this CPU has, or the one that was asked for. Returns how many were measured. */
+static unsigned measure_shape(enum shape shape, struct set *set, const struct options *options)
+{
+	static const uint16_t bits[] = {RTE_VECT_SIMD_128, RTE_VECT_SIMD_256, RTE_VECT_SIMD_512};
+	unsigned measured = 0;
+	const char *last = "";
+
+	set_fill(set, shape);
+	if (options->variant != NULL && strcmp(options->variant, "none") == 0) {
+		measure(shape, "none", NULL, set, options->rounds);
+		return 1;
+	}
+	for (size_t b = 0; b < RTE_DIM(bits); b++) {
+		const char *name;
+		mt_decapsulate_simd_t *simd = mt_decapsulate_simd_choose(bits[b], &name);
+
+		if (strcmp(name, last) == 0
+			|| (options->variant != NULL && strcmp(name, options->variant) != 0))
+			continue;
+		measure(shape, name, simd, set, options->rounds);
+		measured++;
+		last = name;
+	}
+	return measured;
+}
+
+static int measure_all(struct set *set, const struct options *options)
+{
+	unsigned measured = 0;
+
+	for (int shape = 0; shape < SHAPES; shape++)
+		if (options->shape == NULL || strcmp(options->shape, shape_names[shape]) == 0)
+			measured += measure_shape((enum shape)shape, set, options);
+	if (measured == 0) {
+		fprintf(stderr, "micro: no shape %s, or not in the way %s on this CPU\n",
+			options->shape, options->variant);
+		return -1;
+	}
+	return options->shape == NULL ? micro_stages(set->count, options->rounds) : 0;
 }
 
 int main(int argc, char **argv)
 {
-	static const uint16_t bits[] = {RTE_VECT_SIMD_128, RTE_VECT_SIMD_256, RTE_VECT_SIMD_512};
-	struct set set = {.count = 2048};
+	struct options options = {.frames = 2048, .rounds = 31};
 	struct rte_mempool *pool;
-	unsigned rounds = 31;
-	const char *last = "";
+	struct set set;
 	int eal = rte_eal_init(argc, argv);
-	int option;
+	int rc;
 
 	if (eal < 0 || mt_frame_info_register() < 0)
 		return 1;
-	argc -= eal;
-	argv += eal;
-	while ((option = getopt(argc, argv, "n:r:")) != -1) {
-		if (option == 'n') {
-			set.count = (uint32_t)atoi(optarg);
-		} else if (option == 'r') {
-			rounds = RTE_MIN((unsigned)atoi(optarg), (unsigned)MAX_ROUNDS);
-		} else {
-			fprintf(stderr,
-				"Usage: micro [EAL ARGUMENTS --] [-n FRAMES] [-r ROUNDS]\n");
-			return 2;
-		}
+	if (!parse(argc - eal, argv + eal, &options)) {
+		fprintf(stderr,
+			"Usage: micro [EAL ARGUMENTS --] [-n FRAMES] [-r ROUNDS]"
+			" [-s SHAPE -v VARIANT]\n");
+		return 2;
 	}
+	set.count = options.frames;
 	pool = rte_pktmbuf_pool_create("frames", set.count, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
 	set.frames = calloc(set.count, sizeof(*set.frames));
 	if (pool == NULL || set.frames == NULL
@@ -203,16 +281,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "micro: no memory for %u frames; give EAL more\n", set.count);
 		return 1;
 	}
-	for (int shape = 0; shape < SHAPES; shape++) {
-		set_fill(&set, (enum shape)shape);
-		for (size_t b = 0; b < RTE_DIM(bits); b++) {
-			const char *name;
-			mt_decapsulate_simd_t *simd = mt_decapsulate_simd_choose(bits[b], &name);
-
-			if (strcmp(name, last) != 0)
-				measure((enum shape)shape, name, simd, &set, rounds);
-			last = name;
-		}
-	}
-	return rte_eal_cleanup();
+	rc = measure_all(&set, &options);
+	free(set.frames);
+	rte_eal_cleanup();
+	return rc < 0 ? 1 : 0;
 }

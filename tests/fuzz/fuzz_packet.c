@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "build_packet.h"
+#include "policy/key.h"
 
 enum { MAX_CUTS = 7, MAX_FRAME = 12000 };
 
@@ -73,6 +74,34 @@ static struct mt_facts read_split(const uint8_t *frame, uint32_t length, const u
 	return facts;
 }
 
+/* What rules look at, of the frame as if it were an inner one. */
+static struct mt_key read_key(
+	const uint8_t *frame, uint32_t length, const uint32_t *cuts, unsigned count)
+{
+	struct chain chain;
+	struct mt_key key;
+
+	chain_split(&chain, frame, length, cuts, count);
+	mt_key_read(chain.segments, MT_FLAG_EGRESS, &key);
+	chain_free(&chain);
+	return key;
+}
+
+/* Segments make no difference, nor whether the short way for most frames was taken. */
+static void check_keys(const uint8_t *frame, uint32_t length, const uint32_t *cuts, unsigned count)
+{
+	struct mt_key key = read_key(frame, length, NULL, 0);
+	struct mt_key split = read_key(frame, length, cuts, count);
+	uint32_t each[] = {8, 20};
+	struct mt_key long_way = read_key(frame, length, each, 2);
+
+	check(memcmp(&key, &split, sizeof(key)) == 0, "segments make no difference to the key");
+	check(memcmp(&key, &long_way, sizeof(key)) == 0, "the short way reads the same key");
+	check(((key.known & MT_KNOWN_IP) != 0) == (key.family != 0), "IP has a family");
+	check((key.known & MT_KNOWN_PORTS) == 0 || (key.known & MT_KNOWN_IP) != 0,
+		"ports are of IP");
+}
+
 static int ascending(const void *a, const void *b)
 {
 	uint32_t left = *(const uint32_t *)a;
@@ -96,6 +125,7 @@ static void check_frame(const uint8_t *frame, uint32_t length, const uint32_t *c
 	if (packet_read_fast(&chain.segments[0], tunnels, &fast) != MT_FAST_NONE)
 		check(facts_equal(&facts, &fast), "the fast path says the same");
 	chain_free(&chain);
+	check_keys(frame, length, cuts, count);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -14,7 +14,7 @@ DEPS_DEMO=(iproute2 tcpdump ethtool curl python3 jq)
 DEPS_TESTS=(
     tshark python3-scapy iputils-ping nftables dnsmasq-base busybox-static
     prometheus python3-prometheus-client chromium
-    clang libclang-rt-14-dev clang-format
+    clang libclang-rt-14-dev clang-format python3-matplotlib
 )
 
 deps_missing() {

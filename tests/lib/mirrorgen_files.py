@@ -211,6 +211,12 @@ def test_capture():
         seen[line.flow_hash].add((line.vni, record.data[34:36]))
     for pairs in seen.values():
         assert len(pairs) == 2 and len({vni for vni, _ in pairs}) == 1, pairs
+    # What is no inner frame is left out, and told.
+    short = made.records[0]._replace(data=b"short")
+    path = write_changed(f"{WORK}/short.pcap", [short, *made.records[1:10], short])
+    done = run("mirrorgen", "-q", "--json", "-w", f"{WORK}/x.pcap", "-c", "9", "--pcap", path)
+    assert "2 frames are left out" in done.stderr, done.stderr
+    assert json.loads(done.stdout)["frames"] == 9
 
 
 def write_changed(path: str, records: List[pcap.Record]) -> str:

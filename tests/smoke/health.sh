@@ -54,6 +54,20 @@ probes() {
     done
 }
 
+# take PORT: what another program comes to that wants the port of a probe, and would share it.
+take() {
+    ip netns exec "$LAB_TARGET" "$LAB_PYTHON" - "$1" <<'EOT'
+import os, socket, sys
+with socket.socket() as taker:
+    taker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        taker.bind(("127.0.0.1", int(sys.argv[1])))
+        print("taken")
+    except OSError as error:
+        print(os.strerror(error.errno))
+EOT
+}
+
 # red REASON SECONDS: health turns red for this reason and no other, and TCP probes with it.
 red() {
     local reason=$1
@@ -115,6 +129,9 @@ red draining 1
 wait_for '[ -z "$(ip netns exec "$LAB_TARGET" ss -Htn state established "( sport = :4789 )")" ]' 1 \
     "a connection of a probe is closed while health is red"
 [ "$(lab_ctl d status --json | jq -r .state)" = draining ] || lab_die "status does not say so"
+for port in 4789 4788; do
+    check "$(take "$port")" = "Address already in use" "another program that wants port $port"
+done
 delivered=$(lab_ledger d .outputs.tools.delivered)
 wait_for '[ "$(lab_ledger d .outputs.tools.delivered)" -gt "$delivered" ]' 3 "delivery goes on"
 check "$(lab_ledger d .received)" -gt "$received" "received while draining"
@@ -161,7 +178,9 @@ tail -n 1 "$LAB_TMP/d.out" >"$LAB_TMP/d.ledger"
 lab_check_ledger "$LAB_TMP/d.ledger"
 grep -q ' STOPPING=1' "$LAB_TMP/notify.log" || lab_die "systemd was not told of the end"
 
-# --- a second signal stops at once ---
+# --- a second signal stops at once; what is left of old connections is not in the way of a start ---
+ip netns exec "$LAB_TARGET" ss -Htn state time-wait state fin-wait-2 "( sport = :4789 )" | grep -q . \
+    || lab_die "no old connection to port 4789 is left: the next start shows nothing"
 sed 's/drain_seconds: 3/drain_seconds: 60/' "$LAB_TMP/d.yaml" >"$LAB_TMP/long.yaml"
 lab_daemon_start d "$LAB_TMP/long.yaml"
 kill -TERM "$LAB_PID"

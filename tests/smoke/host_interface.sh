@@ -114,11 +114,16 @@ EOT
     lab_stop "$dnsmasq"
 }
 
-# no_loss PING_ARGUMENTS...: as many answers as questions.
+# no_loss COUNT PING_ARGUMENTS...: as many answers as questions. One question at a time: after the
+# last one ping waits for two round trips only, unless it has seen no answer at all.
 no_loss() {
-    prober ping -q -n "$@" >"$LAB_TMP/ping.log" 2>&1 || :
-    grep -q ' 0% packet loss' "$LAB_TMP/ping.log" \
-        || lab_die "ping $*: $(grep loss "$LAB_TMP/ping.log")"
+    local count=$1 n
+
+    shift
+    for ((n = 1; n <= count; n++)); do
+        prober ping -q -n -c 1 -W 5 "$@" >"$LAB_TMP/ping.log" 2>&1 \
+            || lab_die "ping $*, number $n of $count: $(grep loss "$LAB_TMP/ping.log")"
+    done
 }
 
 neighbour() { # FAMILY ADDRESS: as the prober has found it
@@ -156,18 +161,18 @@ probe_all() {
     target ip address flush dev "$HOST"
     prober ip neigh flush dev p0
     lease
-    no_loss -c 20 -i 0.02 "$LAB_TARGET_IP"
+    no_loss 20 "$LAB_TARGET_IP"
     neighbour -4 "$LAB_TARGET_IP"
-    no_loss -c 10 -i 0.02 -s 8900 -M "do" "$LAB_TARGET_IP"
+    no_loss 10 -s 8900 -M "do" "$LAB_TARGET_IP"
     route_mtu 1500
-    no_loss -c 10 -i 0.02 -s 3000 "$LAB_TARGET_IP"
+    no_loss 10 -s 3000 "$LAB_TARGET_IP"
     route_mtu "$MTU"
     tagged "$PROBER" p0 "$LAB_TARGET" "$HOST"
     tagged "$LAB_TARGET" "$HOST" "$PROBER" p0
     set_ipv6 prober p0 fd00:31::9
     set_ipv6 target "$HOST" fd00:31::2
-    no_loss -6 -c 10 -i 0.02 fd00:31::2
-    no_loss -6 -c 10 -i 0.02 -s 8000 fd00:31::2
+    no_loss 10 -6 fd00:31::2
+    no_loss 10 -6 -s 8000 fd00:31::2
     neighbour -6 fd00:31::2
     for _ in {1..10}; do
         prober curl -fsS --max-time 5 "http://$LAB_TARGET_IP:8080/healthz" >"$LAB_TMP/healthz.json" \
@@ -259,7 +264,7 @@ wait_for '[ "$(lab_ledger host "[.drops[]] | add")" -ge $((3 * BROKEN)) ]' 10 "t
 for verdict in vxlan_no_vni vxlan_too_short udp_bad_length; do
     check "$(lab_ledger host ".drops.$verdict")" -eq "$BROKEN" "dropped as $verdict"
 done
-no_loss -c 3 -i 0.02 "$LAB_TARGET_IP" # what was on its way is there by now
+no_loss 3 "$LAB_TARGET_IP" # what was on its way is there by now
 lab_capture_end "$capture" "$LAB_TMP/host.pcap"
 check "$(frames_in "$LAB_TMP/host.pcap" 'udp port 4789')" -eq 0 "mirror packets on $HOST"
 for kind in arp 'udp port 67' icmp 'tcp port 8080' 'tcp port 4789' icmp6 \
@@ -281,7 +286,7 @@ check "$(target cat "/sys/class/net/$HOST/address" | tr -d :)" = "${LAB_TARGET_M
 target ip link set "$HOST" mtu "$MTU"
 target ip address add "$LAB_TARGET_IP/24" dev "$HOST"
 wait_for 'prober ping -q -c 1 -W 1 "$LAB_TARGET_IP"' 10 "it answers again"
-no_loss -c 10 -i 0.02 -s 8900 -M "do" "$LAB_TARGET_IP"
+no_loss 10 -s 8900 -M "do" "$LAB_TARGET_IP"
 send 5000 1
 finish
 check "$lost" -eq 0 "mirror frames lost after the host interface was made again"
@@ -304,7 +309,7 @@ lab_daemon_start xdp "$LAB_TMP/xdp.yaml"
 target ip address add "$LAB_TARGET_IP/24" dev "$HOST"
 lab_capture "$LAB_TARGET" "$HOST" "$LAB_TMP/fragments.pcap" -Q in 'ip[6:2] & 0x3fff != 0'
 capture=$LAB_PID
-no_loss -c 10 -i 0.02 -s 3000 "$LAB_TARGET_IP"
+no_loss 10 -s 3000 "$LAB_TARGET_IP"
 neighbour -4 "$LAB_TARGET_IP"
 lab_capture_end "$capture" "$LAB_TMP/fragments.pcap"
 check "$(frames_in "$LAB_TMP/fragments.pcap" '')" -eq 30 "fragments of ten pings"

@@ -17,7 +17,7 @@ ports:
   - {name: mirror, device: "net_pcap0,rx_pcap=$LAB_TMP/mirrored.pcap"}
 outputs:
   - {name: tools, type: tap, interface: mirror0}
-  - {name: ids-1, type: ring, length: 64}
+  - {name: ids-1, type: ring, length: 64, when_absent: keep}
 http: {listen: ["127.0.0.1:8080"], control_socket: $LAB_TMP/d.sock}
 EOT
 lab_daemon_start d "$LAB_TMP/d.yaml"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# A ring output read by mirrordump, a DPDK secondary process: every frame byte for byte, each queue
-# by itself or all at once, several readers; and what no one read is counted when the daemon ends.
+# A ring output read by mirrordump: every frame byte for byte, each queue by itself or all at once,
+# several readers; and what no one read is counted when the daemon ends.
 set -eu
 . "$(dirname "$0")/../lib/lab.sh"
 lab_begin mirrordump
@@ -18,7 +18,10 @@ dataplane: {lcores: "0@0,1@1,2@1", queues: 2, eal: $(lab_eal mt-dump)}
 ports:
   - {name: mirror, device: "net_pcap0,rx_pcap=$LAB_TMP/mirrored.pcap"}
 outputs:
-  - {name: ids, type: ring}
+  - {name: ids, type: ring, when_absent: keep}
+sessions:
+  list:
+    - {vni: 4321, name: web}
 http: {control_socket: $LAB_TMP/$1.sock}
 EOF
     lab_daemon_start "$1" "$LAB_TMP/$1.yaml"
@@ -64,6 +67,8 @@ check "$(jq .outputs.ids.delivered "$LAB_TMP/split.ledger")" -eq $((zero + one /
 start told
 line=$(dump told -c 1)
 [[ $line =~ \ vni\ ?4321 || $line == *" 4321 "* ]] || lab_die "no VNI in: $line"
+line=$(dump told -v -c 1 2>/dev/null)
+[[ $line == *" vni 4321 session web source "* ]] || lab_die "no session in: $line"
 ! dump told -q 9 2>"$LAB_TMP/told.txt" || lab_die "a queue that is not there was read"
 ! timeout 20 "$LAB_BUILD/mirrordump" --socket "$LAB_TMP/told.sock" -o nope 2>"$LAB_TMP/nope.txt" \
     || lab_die "an output that is not there was read"

@@ -18,7 +18,7 @@ dataplane: {lcores: "0@0,1@1", queues: 2, eal: $(lab_eal mt-gen)}
 ports:
   - {name: mirror, device: "$2"}
 outputs:
-  - {name: ids, type: ring, length: 16384}
+  - {name: ids, type: ring, length: 16384, when_absent: keep}
 ${3-}
 http: {control_socket: $LAB_TMP/$1.sock}
 EOT
@@ -116,6 +116,29 @@ check "$(jq .received "$LAB_TMP/memif.ledger")" -eq 50000 "received by the daemo
 check "$(result again unique)" -eq "$(jq .outputs.again.delivered "$LAB_TMP/memif.ledger")" "unique"
 check "$(($(result again unique) + $(jq '[.outputs.again.drops[]] | add' "$LAB_TMP/memif.ledger")))" \
     -eq 50000 "received and dropped"
+
+# A port that is full at the end: what it did not take is in none of the counts, and the results add
+# up. Nor is a run folder of EAL left behind, also after a start that failed.
+no_run_folder() {
+    [ ! -e "/run/dpdk/mirrorgen-$1" ] || lab_die "mirrorgen left /run/dpdk/mirrorgen-$1 behind"
+}
+lab_spawn "$LAB_WEB" "$LAB_TMP/full.json:$LAB_TMP/full.log" "$GEN" -d net_ring0 -s 0.2 --copies 20 \
+    --malformed all=5 --ipv6 20 --json -q -- --no-huge -m 128
+full=$LAB_PID
+wait_for "! lab_running $full" 30 "mirrorgen ends though its port is full"
+wait "$full" || lab_die "mirrorgen exited with $? at a full port"
+no_run_folder "$full"
+check "$(result full not_sent)" -gt 0 "not sent"
+check "$(result full marked)" -gt 0 "marked, of what was sent"
+check "$(result full 'verdicts | add')" -eq "$(result full frames)" "sum of the verdicts"
+check "$(result full 'marked + .unmarked + .copies')" -eq "$(result full verdicts.accepted)" \
+    "marked, unmarked and copies"
+lab_spawn "$LAB_WEB" "$LAB_TMP/failed.log" "$GEN" -d net_ring0 -q -- --no-huge -m 128 \
+    --vdev=net_nonsense0
+failed=$LAB_PID
+wait_for "! lab_running $failed" 10 "mirrorgen ends where DPDK does not start"
+! wait "$failed" || lab_die "DPDK did not start, but the exit status is 0"
+no_run_folder "$failed"
 
 # Ctrl-C gives the result of what was sent so far.
 lab_spawn "$LAB_WEB" "$LAB_TMP/stopped.json:$LAB_TMP/stopped.log" "$GEN" -d net_null0 \

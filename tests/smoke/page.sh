@@ -84,7 +84,7 @@ lab_daemon_stop first
 check "$(jq .drops.vxlan_no_vni "$LAB_TMP/first.ledger")" -eq 100 "dropped as vxlan_no_vni"
 done_with stop
 step start
-start second '{name: ids, type: ring, length: 64}'
+start second '{name: ids, type: ring, length: 64, when_absent: keep}'
 done_with start
 
 wait_for "! lab_running $browser" 120 "the browser ends"

@@ -81,20 +81,23 @@ all_pass() {
     wait_for "[ \$(in_kernel) -gt $before ]" 10 "the kernel gets frames of the output tools"
 }
 
-# event WORD KIND PLACE LINE: raises it and waits for what the log says when all is well again; the
-# other ports and outputs went on meanwhile. Then all pass packets, and the ledger balances.
+# event WORD KIND PLACE LINE: raises it and waits until the device is back, which the log must have
+# said (once a minute at most, so at least once up to now); the other ports and outputs went on
+# meanwhile. Then all pass packets, and the ledger balances.
 event() {
     local word=$1 kind=$2 place=$3 line=$4 seen other
     local -A before=()
 
-    seen=$(log_count "$line")
+    seen=$("$kind" "$place" resets)
+    [ "$word" != link ] || seen=$((seen - 1)) # changes nothing but the log
     for other in "port 0" "port 1" "output 0" "output 1"; do
         # shellcheck disable=SC2086 # two words
         [ "$other" = "$kind $place" ] || before[$other]=$(passed $other)
     done
     echo "$word $kind $place" >"$LAB_TMP/events.new"
     mv "$LAB_TMP/events.new" "$LAB_TMP/events"
-    wait_for "[ \$(log_count '$line') -gt $seen ]" 15 "$word of $kind $place: $line"
+    wait_for "[ \$($kind $place resets) -gt $seen ]" 15 "the device is back after $word of $kind $place"
+    wait_for "[ \$(log_count '$line') -gt 0 ]" 5 "$word of $kind $place: $line"
     for other in "${!before[@]}"; do
         # shellcheck disable=SC2086 # two words
         check "$(passed $other)" -gt "${before[$other]}" "$other went on"

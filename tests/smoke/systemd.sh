@@ -7,15 +7,18 @@ set -eu
 command -v systemd-analyze >/dev/null || lab_skip "no systemd-analyze; apt-get install systemd"
 lab_begin sysd
 UNITS=$LAB_ROOT/config/systemd
+IMAGE_UNITS=$LAB_ROOT/config/image/root/etc/systemd/system
 PREFIX=mtsysd
-MOST_EXPOSED=3.5 # of 10, by systemd's reckoning; docs/operations.md tells what is behind it
+# Of 10, by systemd's reckoning; docs/operations.md and docs/vm.md tell what is behind it.
+MOST_EXPOSED=3.5
+MOST_EXPOSED_ONCE=3.8 # of mirrortap-firstboot, which runs once per boot
 
 # --- what systemd says ---------------------------------------------------------------------------
 
 # verify also looks whether the programs are there: take those that were built.
 mkdir "$LAB_TMP/units"
-for unit in "$UNITS"/*.service; do
-    sed "s|/usr/sbin/mirrortapd|$LAB_BUILD/mirrortapd|; s|/usr/sbin/|$LAB_ROOT/config/bin/|" \
+for unit in "$UNITS"/*.service "$IMAGE_UNITS"/*.service; do
+    sed "s|/usr/sbin/mirrortapd|$LAB_BUILD/mirrortapd|; s|/usr/sbin/mirrortap|$LAB_ROOT/config/bin/mirrortap|" \
         "$unit" >"$LAB_TMP/units/${unit##*/}"
 done
 systemd-analyze verify "$LAB_TMP"/units/*.service >"$LAB_TMP/verify.out" 2>&1 \
@@ -23,7 +26,9 @@ systemd-analyze verify "$LAB_TMP"/units/*.service >"$LAB_TMP/verify.out" 2>&1 \
 [ ! -s "$LAB_TMP/verify.out" ] || lab_die "systemd-analyze verify: $(cat "$LAB_TMP/verify.out")"
 
 for unit in "$LAB_TMP"/units/*.service; do
-    systemd-analyze security --offline=true --threshold="${MOST_EXPOSED/./}" "$unit" \
+    most=$MOST_EXPOSED
+    [[ $unit != */mirrortap-firstboot.service ]] || most=$MOST_EXPOSED_ONCE
+    systemd-analyze security --offline=true --threshold="${most/./}" "$unit" \
         >"$LAB_TMP/security.out" 2>&1 || lab_die "${unit##*/}: $(tail -n 1 "$LAB_TMP/security.out")"
     tail -n 1 "$LAB_TMP/security.out"
 done

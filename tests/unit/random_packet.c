@@ -99,17 +99,19 @@ static void put_random_geneve(struct random_packet *made)
 {
 	struct packet *packet = &made->packet;
 	struct ipv4 middle = {.source = 0x0a000001, .destination = 0x0a000009, .protocol = 17};
-	bool vxlan = random_one_in(2);
+	bool vxlan = !made->geneve && random_one_in(2);
 	uint8_t options = random_one_in(3) ? 0 : 32;
 
-	made->common = false;
+	made->common &= made->geneve;
 	put_udp(packet, 65408, GENEVE_PORT);
 	put_geneve(packet, vxlan ? ETHERTYPE_V4 : ETHERTYPE_BRIDGE, random_next() >> 8, options);
 	if (options != 0) {
 		uint8_t first = random_one_in(10) ? (uint8_t)(random_below(10) * 4) : 8;
+		uint8_t second = random_one_in(20) ? 0x82 : 2;
 
+		made->common &= first == 8 && second == 2;
 		put_geneve_option(packet, 0x0108, 1, first);
-		put_geneve_option(packet, 0x0108, random_one_in(20) ? 0x82 : 2, 8);
+		put_geneve_option(packet, 0x0108, second, 8);
 		put_geneve_option(packet, 0x0108, 3, 4);
 	}
 	if (!vxlan)
@@ -142,7 +144,7 @@ static void put_outer_headers(struct random_packet *made)
 		made->common &= ip.option_words == 0;
 		put_ipv4(packet, &ip);
 	}
-	if (random_one_in(8)) {
+	if (made->geneve || random_one_in(8)) {
 		put_random_geneve(made);
 	} else {
 		put_udp(packet, (uint16_t)random_next(), VXLAN_PORT);

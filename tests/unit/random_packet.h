@@ -10,6 +10,7 @@
 
 struct random_packet {
 	struct packet packet;
+	bool geneve; /* in: GENEVE with an Ethernet frame in it, and no other tunnel */
 	bool common; /* the fast path must take it */
 };
 

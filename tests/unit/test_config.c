@@ -108,7 +108,7 @@ static const struct {
 	{"? [a, b]\n"
 	 ": c\n",
 		":1: holds a key that is a list; allowed here: dataplane, ports, tunnels, "
-		"sessions, outputs, http, health"},
+		"sessions, filters, outputs, http, health"},
 	/* missing keys */
 	{"{}\n", ":1: dataplane: is missing: a mapping with at least lcores"},
 	{PORTS, ":1: dataplane: is missing: a mapping with at least lcores"},
@@ -141,6 +141,7 @@ static const struct {
 	/* unknown keys */
 	{BASE "queues: 1\n",
 		":3: queues: unknown key; allowed here: dataplane, ports, tunnels, sessions, "
+		"filters, "
 		"outputs, http, health"},
 	{"dataplane:\n"
 	 "  lcores: \"0-1\"\n"
@@ -152,14 +153,16 @@ static const struct {
 	      "  - name: b\n"
 	      "    typ: tap\n",
 		":6: outputs[1].typ: unknown key; allowed here: name, type, interface, device, "
-		"required, mtu, length, tx_queues, directory, rotate_bytes, rotate_seconds, "
-		"keep_files, keep_bytes, snap"},
+		"required, mtu, length, tx_queues, mode, when_full, when_absent, snap, group, "
+		"directory, rotate_bytes, rotate_seconds, keep_files, keep_bytes, filter, sample, "
+		"sample_by"},
 	{BASE "tunnels:\n"
 	      "  vxlan: [1]\n",
 		":4: tunnels.vxlan: unknown key; allowed here: vxlan_ports, geneve_ports"},
 	{BASE "http: {port: 1}\n",
 		":3: http.port: unknown key; allowed here: listen, probe_listen, control_socket"},
-	{BASE "sessions: {know: 1}\n", ":3: sessions.know: unknown key; allowed here: unknown"},
+	{BASE "sessions: {know: 1}\n",
+		":3: sessions.know: unknown key; allowed here: unknown, import, list"},
 	{"dataplane:\n"
 	 "  lcores: \"0-1\"\n"
 	 "  hash:\n"
@@ -169,16 +172,17 @@ static const struct {
 	 "ports:\n"
 	 "  - {name: a, device: b, mtu: 3}\n",
 		":3: ports[0].mtu: unknown key; allowed here: name, device, host_interface, "
-		"host_interface_backend, host_rate, buffer_bytes, descriptors"},
+		"host_interface_backend, host_rate, buffer_bytes, buffers, descriptors"},
 	{BASE "<<: {a: b}\n",
-		":3: <<: unknown key; allowed here: dataplane, ports, tunnels, sessions, outputs, "
-		"http, health"},
+		":3: <<: unknown key; allowed here: dataplane, ports, tunnels, sessions, filters, "
+		"outputs, http, health"},
 	{BASE "a.b[1]: 3\n",
 		":3: a.b[1]: unknown key; allowed here: dataplane, ports, tunnels, sessions, "
+		"filters, "
 		"outputs, http, health"},
 	{BASE "\"a\\nb\": 3\n",
-		":3: a?b: unknown key; allowed here: dataplane, ports, tunnels, sessions, outputs, "
-		"http, health"},
+		":3: a?b: unknown key; allowed here: dataplane, ports, tunnels, sessions, filters, "
+		"outputs, http, health"},
 	/* repeated keys */
 	{BASE "ports: []\n",
 		":3: ports: is here for the second time, first in line 2; keep one of them"},
@@ -351,6 +355,9 @@ static const struct {
 	{"dataplane: {lcores: \"0-1\"}\n"
 	 "ports: [{name: a, device: b, buffer_bytes: 100}]\n",
 		":2: ports[0].buffer_bytes: 100 is smaller than 256"},
+	{"dataplane: {lcores: \"0-1\"}\n"
+	 "ports: [{name: a, device: b, buffers: 1000}]\n",
+		":2: ports[0].buffers: 1000 is smaller than 1023"},
 	{BASE "outputs: [{name: a, type: tap, mtu: 70000}]\n",
 		":3: outputs[0].mtu: 70000 is larger than 65521"},
 	{BASE "outputs: [{name: a, type: ring, length: 100}]\n",
@@ -395,28 +402,18 @@ static const struct {
 		"allowed: twice that or more"},
 	{BASE "outputs: [{name: a, type: pcapng, directory: /x, rotate_seconds: 0}]\n",
 		":3: outputs[0].rotate_seconds: 0 is smaller than 1"},
-	{BASE "outputs: [{name: a, type: pcapng, directory: /x, snap: 13}]\n",
-		":3: outputs[0].snap: 13 is smaller than 14"},
+	{BASE "outputs: [{name: a, type: pcapng, directory: /x, snap: 63}]\n",
+		":3: outputs[0].snap: 63 is smaller than 64"},
 	{BASE "outputs: [{name: a, type: pcapng, directory: /x, mtu: 1500}]\n",
 		":3: outputs[0].mtu: does not belong to an output of type pcapng; allowed with it: "
 		"name, type, required, directory, rotate_bytes, rotate_seconds, keep_files, "
-		"keep_bytes, snap, length"},
-	{BASE "sessions: {unknown: drop}\n",
-		":3: sessions.unknown: drop is not supported yet; allowed: accept"},
+		"keep_bytes, snap, length, filter, sample, sample_by"},
 	{BASE "sessions: {unknown: deny}\n",
-		":3: sessions.unknown: \"deny\" is unknown; allowed: accept"},
+		":3: sessions.unknown: \"deny\" is unknown; allowed: accept, drop"},
 	/* of the contract, not supported yet */
-	{BASE "filters:\n"
-	      "  - name: a\n",
-		":3: filters: not supported yet; remove the key"},
-	{BASE "sessions:\n"
-	      "  unknown: accept\n"
-	      "  list:\n"
-	      "    - {vni: 1, name: web}\n",
-		":5: sessions.list: not supported yet; remove the key"},
 	{BASE "outputs: [{name: a, type: tap, directory: /x}]\n",
 		":3: outputs[0].directory: does not belong to an output of type tap; allowed with "
-		"it: name, type, required, interface, mtu"},
+		"it: name, type, required, interface, mtu, filter, sample, sample_by"},
 	/* names */
 	{"dataplane: {lcores: \"0-1\"}\n"
 	 "ports: [{name: \"a b\", device: b}]\n",
@@ -470,24 +467,35 @@ static const struct {
 	{BASE "outputs:\n"
 	      "  - {name: a, type: tap, device: x}\n",
 		":4: outputs[0].device: does not belong to an output of type tap; allowed with it: "
-		"name, type, required, interface, mtu"},
+		"name, type, required, interface, mtu, filter, sample, sample_by"},
 	{BASE "outputs:\n"
 	      "  - {name: a, type: ring, mtu: 1500}\n",
 		":4: outputs[0].mtu: does not belong to an output of type ring; allowed with it: "
-		"name, type, required, length"},
+		"name, type, required, length, mode, snap, when_full, when_absent, group, filter, "
+		"sample, sample_by"},
 	{BASE "outputs:\n"
 	      "  - name: a\n"
 	      "    type: port\n"
 	      "    device: x\n"
 	      "    length: 64\n",
 		":7: outputs[0].length: does not belong to an output of type port; allowed with "
-		"it: name, type, required, device, tx_queues"},
+		"it: name, type, required, device, tx_queues, filter, sample, sample_by"},
 	{BASE "outputs: [{name: a, type: ring, interface: x}]\n",
 		":3: outputs[0].interface: does not belong to an output of type ring; allowed with "
-		"it: name, type, required, length"},
+		"it: name, type, required, length, mode, snap, when_full, when_absent, group, "
+		"filter, sample, sample_by"},
+	{BASE "outputs: [{name: a, type: tap, mode: copy}]\n",
+		":3: outputs[0].mode: does not belong to an output of type tap; allowed with it: "
+		"name, type, required, interface, mtu, filter, sample, sample_by"},
+	{BASE "outputs: [{name: a, type: ring, mode: borrow}]\n",
+		":3: outputs[0].mode: \"borrow\" is unknown; allowed: zero-copy, copy"},
+	{BASE "outputs: [{name: a, type: ring, when_full: wait}]\n",
+		":3: outputs[0].when_full: \"wait\" is unknown; allowed: drop_new, drop_old"},
+	{BASE "outputs: [{name: a, type: ring, snap: 10}]\n",
+		":3: outputs[0].snap: 10 is smaller than 64"},
 	{BASE "outputs: [{name: a, type: tap, length: 64}]\n",
 		":3: outputs[0].length: does not belong to an output of type tap; allowed with it: "
-		"name, type, required, interface, mtu"},
+		"name, type, required, interface, mtu, filter, sample, sample_by"},
 	/* devices */
 	{"dataplane: {lcores: \"0-1\"}\n"
 	 "ports:\n"
@@ -558,6 +566,9 @@ static const struct {
 	{BASE "http: {probe_listen: [\"127.0.0.1:80\", \"4789\"]}\n",
 		":3: http.probe_listen[1]: \"4789\" is not ADDRESS:PORT; allowed: e.g. "
 		"127.0.0.1:8080 or [::1]:8080"},
+	{BASE "http: {probe_listen: [\"0.0.0.0:4789\", \"[::]:4789\", \"0.0.0.0:4789\"]}\n",
+		":3: http.probe_listen[2]: 0.0.0.0:4789 is in http.probe_listen twice; name it "
+		"once"},
 	{BASE "http: {probe_listen: \"127.0.0.1:80\"}\n",
 		":3: http.probe_listen: is a single value; allowed: a list of at most 64 "
 		"addresses"},
@@ -592,7 +603,7 @@ static void refuses(void **state)
 
 static void refuses_files(void **state)
 {
-	static char large[(1 << 20) + 1];
+	static char large[(8 << 20) + 1];
 	struct written file = write_file("", 0);
 	struct mt_config *config;
 	char error[256];
@@ -647,6 +658,7 @@ static void fills_defaults(void **state)
 	assert_int_equal(config->ports_count, 1);
 	assert_int_equal(config->ports[0].descriptors, 1024);
 	assert_int_equal(config->ports[0].buffer_bytes, 0);
+	assert_int_equal(config->ports[0].buffers, 16383);
 	assert_null(config->ports[0].host_interface);
 	assert_string_equal(config->outputs[0].interface, "tools");
 	assert_int_equal(config->outputs[0].mtu, 9216);
@@ -677,7 +689,7 @@ static void reads_every_key(void **state)
 		"  eal: [--no-huge, --no-pci]\n"
 		"ports:\n"
 		"  - {name: eth1, device: \"0000:00:06.0\", host_interface: mt-eth1,\n"
-		"     buffer_bytes: 9344, descriptors: 2048}\n"
+		"     buffer_bytes: 9344, buffers: 4095, descriptors: 2048}\n"
 		"tunnels: {vxlan_ports: [4789, 8472], geneve_ports: []}\n"
 		"sessions:\n"
 		"  unknown: accept\n"
@@ -707,6 +719,7 @@ static void reads_every_key(void **state)
 	assert_string_equal(config->ports[0].device, "0000:00:06.0");
 	assert_string_equal(config->ports[0].host_interface, "mt-eth1");
 	assert_int_equal(config->ports[0].buffer_bytes, 9344);
+	assert_int_equal(config->ports[0].buffers, 4095);
 	assert_int_equal(config->ports[0].descriptors, 2048);
 	assert_int_equal(config->outputs_count, 5);
 	assert_string_equal(config->outputs[0].interface, "mirror0");
@@ -976,6 +989,22 @@ static void chooses_buffers(void **state)
 	assert_int_equal(plan.ports[3].buffer_bytes, 4224);
 }
 
+/* As many as are asked for, and as many as are needed. */
+static void rounds_buffers_up(void **state)
+{
+	static struct mt_plan plan;
+	char error[512];
+
+	(void)state;
+	plan_of("dataplane: {lcores: \"0@0,1@0\"}\n"
+		"ports: [{name: a, device: b, buffers: 65536}, {name: c, device: d, buffers: "
+		"1023}]\n",
+		&plan, error, sizeof(error));
+	assert_string_equal(error, "");
+	assert_int_equal(plan.ports[0].mbufs, 131071);
+	assert_int_equal(plan.ports[1].mbufs, 4095); /* for 1024 + 256 + 384 * 2 */
+}
+
 static void prints_plan(void **state)
 {
 	struct mt_config *config = load("dataplane: {lcores: \"0@0,1@0,2@0\", queues: 2}\n" PORTS
@@ -993,7 +1022,7 @@ static void prints_plan(void **state)
 	assert_non_null(strstr(text, "lcore 1   cpu 0   node 0  receives, owns queues 0\n"));
 	assert_non_null(strstr(text, "queues: 2, by 5-tuple\n"));
 	assert_non_null(strstr(text, "VXLAN           UDP 4789\n"));
-	assert_non_null(strstr(text, "ids             2 rings of 4096 frames\n"));
+	assert_non_null(strstr(text, "ids             2 rings of 4096 frames, zero-copy\n"));
 	assert_non_null(strstr(text, "39 hugepages of 2 MiB"));
 	assert_non_null(strstr(text, "256 MiB of hugepages in all are enough"));
 	free(text);
@@ -1016,6 +1045,7 @@ int main(void)
 		cmocka_unit_test(places_surplus_owners),
 		cmocka_unit_test(fits_default_hugepages),
 		cmocka_unit_test(chooses_buffers),
+		cmocka_unit_test(rounds_buffers_up),
 		cmocka_unit_test(prints_plan),
 	};
 

@@ -68,6 +68,21 @@ static void ena_is_asked_for_what_it_has(void **state)
 	assert_int_equal(conf.rxmode.mtu, 9216);
 }
 
+static void checksums_are_finished_by_those_that_may_leave_them(void **state)
+{
+	static const char *const drivers[] = {"net_virtio", "net_virtio_user", "net_vmxnet3"};
+	struct rte_eth_dev_info info = ena(8);
+	struct rte_eth_conf conf;
+
+	(void)state;
+	assert_true(fit(&info, true, &conf).rx_checksums);
+	for (size_t d = 0; d < sizeof(drivers) / sizeof(*drivers); d++) {
+		info.driver_name = drivers[d];
+		assert_false(fit(&info, true, &conf).rx_checksums);
+		assert_int_equal(conf.rxmode.offloads, RTE_ETH_RX_OFFLOAD_SCATTER);
+	}
+}
+
 static void small_instances_have_fewer_queues(void **state)
 {
 	struct rte_eth_dev_info info = ena(2);
@@ -126,6 +141,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ena_is_asked_for_what_it_has),
+		cmocka_unit_test(checksums_are_finished_by_those_that_may_leave_them),
 		cmocka_unit_test(small_instances_have_fewer_queues),
 		cmocka_unit_test(nothing_is_asked_of_a_device_that_has_nothing),
 		cmocka_unit_test(virtual_devices_keep_their_mtu_and_queues),

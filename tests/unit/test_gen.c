@@ -165,8 +165,9 @@ static void malformed_frames_get_their_verdicts(void **state)
 			kinds += n == 0;
 		}
 	}
-	/* All but accepted, and no_headroom, host_full, queue_full, stopped: the daemon's own. */
-	assert_int_equal(kinds, MT_VERDICT_COUNT - 5);
+	/* All but accepted, what sessions and filters say (4), and no_headroom, host_full,
+	 * queue_full, stopped: the daemon's own. */
+	assert_int_equal(kinds, MT_VERDICT_COUNT - 9);
 }
 
 /* Every shape at every small size, with every truncation that matters. */
@@ -207,7 +208,7 @@ static void frames_are_what_they_say(void **state)
 				struct mt_facts facts;
 
 				gen_traffic_choose(traffic, &next, 1);
-				length = gen_traffic_write(traffic, &next, bytes, n);
+				length = gen_traffic_write(traffic, &next, bytes, n).length;
 				assert_true(length <= gen_traffic_longest(traffic));
 				facts = read_frame(bytes, length);
 				assert_int_equal(facts.verdict, MT_VERDICT_ACCEPTED);
@@ -280,7 +281,8 @@ static void inner_checksums_are_right(void **state)
 			uint32_t length;
 
 			gen_traffic_choose(traffic, &next, 1);
-			length = gen_traffic_write(traffic, &next, bytes, 1700000000123456789 + n);
+			length = gen_traffic_write(traffic, &next, bytes, 1700000000123456789 + n)
+					 .length;
 			ip = bytes + read_frame(bytes, length).strip + 14;
 			assert_int_equal(ip[0] == 0x45
 					? sum_of_packet(ip + 12, 8, ip[9], ip + 20,
@@ -359,7 +361,7 @@ static void cut_frames_are_read_safely(void **state)
 		uint32_t whole;
 
 		gen_traffic_choose(traffic, &next, 1);
-		whole = gen_traffic_write(traffic, &next, bytes, n);
+		whole = gen_traffic_write(traffic, &next, bytes, n).length;
 		for (uint32_t length = 0; length <= whole; length++) {
 			uint8_t *copy = malloc(RTE_MAX(length, 1u));
 			struct rte_mbuf frame = {.buf_addr = copy,
@@ -379,6 +381,57 @@ static void cut_frames_are_read_safely(void **state)
 		}
 	}
 	assert_true(found >= 128);
+	free(bytes);
+	gen_traffic_free(traffic);
+}
+
+/* What a port did not take is not in the counts, whatever it was. */
+static void frames_are_taken_back(void **state)
+{
+	uint32_t sizes[] = {60, 300, 900}; /* too small for a mark, cut or not */
+	double weights[] = {1, 1, 1};
+	struct gen_spec spec = {
+		.ends = ends,
+		.sources = 1,
+		.sessions = 1,
+		.flows = 50,
+		.distribution = GEN_UNIFORM,
+		.sizes = {sizes, weights, RTE_DIM(sizes)},
+		.tunnels = {1, 1, 1},
+		.ipv6 = 0.5,
+		.udp = 0.5,
+		.fragments = 0.3,
+		.copies = 0.3,
+		.truncate = 500,
+		.malformed = {[MT_VERDICT_HOST] = 0.1, [MT_VERDICT_VXLAN_NO_VNI] = 0.1},
+	};
+	char error[GEN_ERROR_SIZE];
+	struct gen_traffic *traffic = gen_traffic_create(&spec, error);
+	const struct gen_counts *counts = gen_traffic_counts(traffic);
+	uint8_t *bytes = malloc(gen_traffic_room(traffic));
+	struct gen_made made[600];
+	struct gen_counts before = {0};
+	const unsigned sent = 200;
+
+	(void)state;
+	assert_non_null(bytes);
+	gen_traffic_fill(bytes, gen_traffic_room(traffic));
+	for (unsigned n = 0; n < RTE_DIM(made); n++) {
+		struct gen_next next;
+
+		if (n == sent)
+			before = *counts;
+		gen_traffic_choose(traffic, &next, 1);
+		made[n] = gen_traffic_write(traffic, &next, bytes, n);
+	}
+	assert_true(before.marked > 0 && counts->marked > before.marked);
+	assert_true(counts->unmarked > before.unmarked && counts->copies > before.copies);
+	assert_true(counts->truncated > before.truncated && counts->ipv6 > before.ipv6);
+	assert_true(counts->fragments > before.fragments);
+	assert_true(counts->verdicts[MT_VERDICT_HOST] > before.verdicts[MT_VERDICT_HOST]);
+	for (unsigned n = sent; n < RTE_DIM(made); n++)
+		gen_traffic_take_back(traffic, &made[n]);
+	assert_memory_equal(counts, &before, sizeof(before));
 	free(bytes);
 	gen_traffic_free(traffic);
 }
@@ -530,6 +583,7 @@ int main(void)
 		cmocka_unit_test(inner_checksums_are_right),
 		cmocka_unit_test(marks_are_found),
 		cmocka_unit_test(cut_frames_are_read_safely),
+		cmocka_unit_test(frames_are_taken_back),
 		cmocka_unit_test(loss_is_counted),
 		cmocka_unit_test(duplicates_are_not_late_ones),
 		cmocka_unit_test(the_window_moves),

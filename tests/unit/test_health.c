@@ -162,6 +162,25 @@ static void test_xstats(void **state)
 		assert_false(mt_xstat_parse(unwanted[i], &xstat));
 }
 
+static void driver_counts_go_on(void **state)
+{
+	struct mt_driver_count count = {0};
+
+	(void)state;
+	mt_driver_count_see(&count, 100, false);
+	assert_int_equal(count.value, 100);
+	mt_driver_count_see(&count, 7, true); /* began anew */
+	assert_int_equal(count.value, 107);
+	mt_driver_count_see(&count, 9, false);
+	assert_int_equal(count.value, 109);
+	mt_driver_count_see(&count, 9, true); /* kept its counter */
+	assert_int_equal(count.value, 109);
+	mt_driver_count_see(&count, 0, true);
+	assert_int_equal(count.value, 109);
+	mt_driver_count_see(&count, 1, true);
+	assert_int_equal(count.value, 110);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -171,6 +190,7 @@ int main(void)
 		cmocka_unit_test(test_many_reasons),
 		cmocka_unit_test(test_heartbeat),
 		cmocka_unit_test(test_xstats),
+		cmocka_unit_test(driver_counts_go_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

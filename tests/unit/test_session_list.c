@@ -46,16 +46,17 @@ static uint64_t packets_of(const struct mt_session_list *list)
 static void merged_over_workers(void **state)
 {
 	static const uint32_t a[] = {1, 2, 3}, b[] = {3, 4};
+	struct mt_session_register registered = {.lock = PTHREAD_MUTEX_INITIALIZER};
 	struct mt_datapath *datapath = make_workers(3); /* the third has nothing */
 	struct mt_session_list list;
 
 	(void)state;
-	assert_int_equal(mt_sessions_list(datapath, MT_SESSIONS_BY_PACKETS, &list), 0);
+	assert_int_equal(mt_sessions_list(datapath, NULL, &list), 0);
 	assert_int_equal(list.count + list.seen + list.other.packets, 0);
 	mt_sessions_free(&list);
 	count_vnis(&datapath->workers[0]->sessions, a, 3, 10, 5 * (uint64_t)SECOND);
 	count_vnis(&datapath->workers[1]->sessions, b, 2, 7, 4 * (uint64_t)SECOND);
-	assert_int_equal(mt_sessions_list(datapath, MT_SESSIONS_BY_PACKETS, &list), 0);
+	assert_int_equal(mt_sessions_list(datapath, NULL, &list), 0);
 	assert_int_equal(list.count, 4);
 	assert_int_equal(list.seen, 4);
 	assert_int_equal(packets_of(&list), 44);
@@ -68,7 +69,7 @@ static void merged_over_workers(void **state)
 	assert_int_equal(list.sessions[2].vni, 2);
 	assert_int_equal(list.sessions[3].vni, 4);
 	mt_sessions_free(&list);
-	assert_int_equal(mt_sessions_list(datapath, MT_SESSIONS_BY_AGE, &list), 0);
+	assert_int_equal(mt_sessions_list(datapath, &registered, &list), 0);
 	assert_int_equal(list.sessions[0].vni, 3);
 	assert_int_equal(list.sessions[1].vni, 4);
 	mt_sessions_free(&list);
@@ -87,7 +88,7 @@ static void more_than_a_list(void **state)
 	count_vnis(&datapath->workers[0]->sessions, vnis, SESSIONS, 1, SECOND);
 	count_vnis(&datapath->workers[1]->sessions, vnis, 3000, 1, SECOND);
 	count_vnis(&datapath->workers[1]->sessions, vnis + 2500, 1, 500, SECOND);
-	assert_int_equal(mt_sessions_list(datapath, MT_SESSIONS_BY_PACKETS, &list), 0);
+	assert_int_equal(mt_sessions_list(datapath, NULL, &list), 0);
 	assert_int_equal(list.count, MT_SESSIONS_LISTED);
 	assert_in_range(list.seen, MT_SESSION_CAPACITY * 9 / 10, MT_SESSION_CAPACITY);
 	assert_int_equal(list.sessions[0].vni, vnis[2500]);
@@ -102,10 +103,12 @@ static void more_than_a_list(void **state)
 	free_workers(datapath);
 }
 
-/* By age, who is listed stays listed, and neither that one's counters nor the others' go back. */
+/* Who is registered, and so listed, stays so, and neither that one's counters nor the others' go
+ * back. */
 static void by_age_nothing_goes_back(void **state)
 {
 	enum { STEP = 300, STEPS = 20 };
+	struct mt_session_register registered = {.lock = PTHREAD_MUTEX_INITIALIZER};
 	struct mt_datapath *datapath = make_workers(2);
 	uint32_t *vnis = make_vnis(STEP * STEPS, 4);
 	struct mt_session_list before = {0};
@@ -114,12 +117,13 @@ static void by_age_nothing_goes_back(void **state)
 	for (uint32_t step = 1; step <= STEPS; step++) {
 		struct mt_session_list list;
 
-		/* The newest have by far the most packets. */
+		/* The newest have by far the most packets; and by the clock, which goes back, they
+		 * are the oldest. */
 		count_vnis(&datapath->workers[step % 2]->sessions, vnis, STEP * step, step * 3,
-			step * (uint64_t)SECOND);
+			(2 * STEPS - step) * (uint64_t)SECOND);
 		count_vnis(&datapath->workers[(step + 1) % 2]->sessions, vnis, STEP * step, 1,
-			step * (uint64_t)SECOND + 1);
-		assert_int_equal(mt_sessions_list(datapath, MT_SESSIONS_BY_AGE, &list), 0);
+			(2 * STEPS - step) * (uint64_t)SECOND + 1);
+		assert_int_equal(mt_sessions_list(datapath, &registered, &list), 0);
 		assert_int_equal(list.seen, STEP * step);
 		for (uint32_t s = 0; s < before.count && before.count == MT_SESSIONS_LISTED; s++) {
 			assert_int_equal(list.sessions[s].vni, before.sessions[s].vni);

@@ -53,12 +53,13 @@ static struct rte_mbuf *in_mbuf(const struct packet *packet, uint64_t flags, uin
 	return frame;
 }
 
-/* The same frames for both. Every fourth burst is of common frames of one version only, the others
- * have anything in them. */
+/* The same frames for both. Every fourth burst has anything in it, the others are of common frames,
+ * one in three of GENEVE. */
 static void fill(struct mt_batch *a, struct mt_batch *b, unsigned burst)
 {
 	static struct random_packet made;
 
+	made.geneve = burst % 4 == 2;
 	memset(a, 0, sizeof(*a));
 	memset(b, 0, sizeof(*b));
 	a->count = b->count = random_one_in(3) ? MT_BURST : 1 + random_below(MT_BURST);
@@ -150,24 +151,41 @@ static void compare_bursts(void)
 }
 
 #if defined(RTE_ARCH_X86_64)
-static void compare(mt_decapsulate_simd_t *simd, enum rte_cpu_flag_t flag)
+/* What the code is compiled for (lib/meson.build). */
+static const enum rte_cpu_flag_t avx512_flags[] = {
+	RTE_CPUFLAG_AVX512F,
+	RTE_CPUFLAG_AVX512BW,
+	RTE_CPUFLAG_AVX512DQ,
+	RTE_CPUFLAG_AVX512VL,
+	RTE_CPUFLAG_BMI2,
+};
+static const enum rte_cpu_flag_t avx2_flags[] = {RTE_CPUFLAG_AVX2, RTE_CPUFLAG_BMI2};
+
+static bool have_all(const enum rte_cpu_flag_t *flags, size_t count)
 {
-	if (rte_cpu_get_flag_enabled(flag) <= 0)
-		skip();
-	subject = simd;
-	compare_bursts();
+	for (size_t f = 0; f < count; f++) {
+		if (rte_cpu_get_flag_enabled(flags[f]) <= 0)
+			return false;
+	}
+	return true;
 }
 
 static void avx512(void **state)
 {
 	(void)state;
-	compare(mt_decapsulate_avx512, RTE_CPUFLAG_AVX512BW);
+	if (!have_all(avx512_flags, RTE_DIM(avx512_flags)))
+		skip();
+	subject = mt_decapsulate_avx512;
+	compare_bursts();
 }
 
 static void avx2(void **state)
 {
 	(void)state;
-	compare(mt_decapsulate_avx2, RTE_CPUFLAG_AVX2);
+	if (!have_all(avx2_flags, RTE_DIM(avx2_flags)))
+		skip();
+	subject = mt_decapsulate_avx2;
+	compare_bursts();
 }
 
 #endif
@@ -180,9 +198,15 @@ static void widest_that_is_allowed(void **state)
 	assert_null(mt_decapsulate_simd_choose(RTE_VECT_SIMD_128, &name));
 	assert_string_equal(name, "plain");
 #if defined(RTE_ARCH_X86_64)
-	if (rte_cpu_get_flag_enabled(RTE_CPUFLAG_AVX2) > 0)
-		assert_ptr_equal(
-			mt_decapsulate_simd_choose(RTE_VECT_SIMD_256, &name), mt_decapsulate_avx2);
+	bool wide = have_all(avx512_flags, RTE_DIM(avx512_flags))
+		&& rte_cpu_get_flag_enabled(RTE_CPUFLAG_AVX512VBMI2) > 0;
+	mt_decapsulate_simd_t *narrow =
+		have_all(avx2_flags, RTE_DIM(avx2_flags)) ? mt_decapsulate_avx2 : NULL;
+
+	assert_ptr_equal(mt_decapsulate_simd_choose(RTE_VECT_SIMD_256, &name), narrow);
+	assert_ptr_equal(mt_decapsulate_simd_choose(RTE_VECT_SIMD_512, &name),
+		wide ? mt_decapsulate_avx512 : narrow);
+	assert_int_equal(mt_decapsulate_simd_bits() == RTE_VECT_SIMD_512, wide);
 #endif
 }
 

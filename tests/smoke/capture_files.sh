@@ -11,9 +11,10 @@ lab_target_only
 FILES=$LAB_TMP/files
 PCAP="$LAB_PYTHON $LAB_ROOT/tests/lib/pcap.py"
 
-# daemon NAME KEYS [DATAPLANE]: replays mirrored.pcap into an output of type pcapng, and stops.
+# daemon NAME KEYS [DATAPLANE [SESSIONS]]: replays mirrored.pcap into an output of type pcapng, and
+# stops.
 daemon() {
-    local name=$1 keys=$2 dataplane=${3-'lcores: "0@0,1@1", queues: 1'}
+    local name=$1 keys=$2 dataplane=${3:-'lcores: "0@0,1@1", queues: 1'} sessions=${4-}
 
     cat >"$LAB_TMP/$name.yaml" <<EOF2
 dataplane: {$dataplane, eal: $(lab_eal mt-files)}
@@ -21,6 +22,7 @@ ports:
   - {name: mirror, device: "net_pcap0,rx_pcap=$LAB_TMP/mirrored.pcap"}
 outputs:
   - {name: archive, type: pcapng, directory: $FILES, length: 16384, $keys}
+sessions: {$sessions}
 http: {control_socket: $LAB_TMP/$name.sock}
 EOF2
     lab_daemon_start "$name" "$LAB_TMP/$name.yaml"
@@ -114,4 +116,12 @@ $PCAP list "$last" | awk '$2 > 200 { exit 1 } $2 == 200 && $3 > 200 { cut++ }
     END { exit cut < 5000 }' || lab_die "snap: $($PCAP list "$last" | head -n 5)"
 [ "$(cut -f 2 "$LAB_TMP/expected" | sort | md5sum)" = "$($PCAP list "$last" | cut -f 3 | sort | md5sum)" ] \
     || lab_die "original lengths of cut frames"
+
+# --- sessions that have a name ---
+daemon six 'rotate_bytes: 1GiB' '' 'list: [{vni: 3, name: web, description: shop}]'
+last=$(find "$FILES" -name '*.pcapng' | sort | tail -n 1)
+sed 's/\tvni 3\t/\tweb\t/' "$LAB_TMP/expected" | sort >"$LAB_TMP/named"
+grep -q -P '\tweb\t' "$LAB_TMP/named" || lab_die "no frame of VNI 3"
+content "$last" | diff "$LAB_TMP/named" - >"$LAB_TMP/diff" || lab_die "names: $(head "$LAB_TMP/diff")"
+grep -q -a 'vni 3: shop' "$last" || lab_die "no description in $last"
 echo "$ACCEPTED frames in ${#files[@]} files"

@@ -76,8 +76,8 @@ bad 2 lcore 's/"0@0,1@1"/"0@0,1@99"/'
 bad 10 tapp 's/type: tap/type: tapp/'
 bad 11 'pcapng' 's/type: tap/type: pcapng/'
 bad 8 outputs 's/^outputs:/outptus:/'
-bad 14 'not supported yet' '$a sessions: {list: [{vni: 1, name: one}]}'
-bad 14 'not supported yet' '$a filters: [{name: one}]'
+bad 14 16777215 '$a sessions: {list: [{vni: 16777216, name: one}]}'
+bad 14 'allowed' '$a filters: [{name: one, rules: [{number: 10, action: maybe}]}]'
 bad 14 65535 '$a tunnels: {vxlan_ports: [4789, 70000]}'
 
 status=0

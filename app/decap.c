@@ -16,22 +16,8 @@
 #include "decap_options.h"
 #include "offline.h"
 #include "output/pcapng.h"
+#include "output/vni_table.h"
 #include "packet/decapsulate.h"
-
-enum {
-	MAX_INTERFACES = 1024, /* one per VNI; readers keep a table of them, so it has an end */
-	INTERFACE_SLOTS = 2 * MAX_INTERFACES, /* power of two */
-};
-
-/* Which pcapng interface stands for a VNI: open addressing, never more than half full. */
-struct interfaces {
-	struct {
-		uint32_t vni;
-		uint32_t id_plus_one; /* 0: free */
-	} slots[INTERFACE_SLOTS];
-	uint32_t vnis;
-	int other; /* id of the interface that all further VNIs share; -1 before it is needed */
-};
 
 struct run {
 	const struct decap_options *options;
@@ -39,7 +25,7 @@ struct run {
 	FILE *output;
 	FILE *verdicts;
 	struct mt_pcapng pcapng;
-	struct interfaces interfaces;
+	struct mt_vni_table vnis; /* a VNI's number is its interface's id */
 	uint64_t frames;
 	uint64_t truncated;
 	uint64_t counts[MT_VERDICT_COUNT];
@@ -104,29 +90,14 @@ static bool close_written(const char *path, FILE *file)
 /* The interface of a VNI, described in the file when the VNI is first seen; or -errno. */
 static int interface_of(struct run *run, uint32_t vni)
 {
-	struct interfaces *interfaces = &run->interfaces;
-	uint32_t slot = vni * 0x9e3779b1u >> 16 & (INTERFACE_SLOTS - 1);
-	char name[32];
-	int id;
+	uint32_t number = mt_vni_number(&run->vnis, vni);
+	char name[32] = "other";
 
-	for (; interfaces->slots[slot].id_plus_one != 0; slot = (slot + 1) % INTERFACE_SLOTS) {
-		if (interfaces->slots[slot].vni == vni)
-			return (int)interfaces->slots[slot].id_plus_one - 1;
-	}
-	/* The last one is kept for `other`. */
-	if (interfaces->vnis == MAX_INTERFACES - 1) {
-		if (interfaces->other < 0)
-			interfaces->other = mt_pcapng_add_interface(&run->pcapng, "other");
-		return interfaces->other;
-	}
-	snprintf(name, sizeof(name), "vni %" PRIu32, vni);
-	id = mt_pcapng_add_interface(&run->pcapng, name);
-	if (id >= 0) {
-		interfaces->slots[slot].vni = vni;
-		interfaces->slots[slot].id_plus_one = (uint32_t)id + 1;
-		interfaces->vnis++;
-	}
-	return id;
+	if (number < run->pcapng.interfaces)
+		return (int)number;
+	if (number != MT_VNI_OTHER)
+		snprintf(name, sizeof(name), "vni %" PRIu32, vni);
+	return mt_pcapng_add_interface(&run->pcapng, name);
 }
 
 static int write_frame(struct run *run, const struct pcap_pkthdr *record, const uint8_t *bytes,
@@ -302,7 +273,7 @@ static bool report(const struct run *run)
 int decap_main(int argc, char **argv)
 {
 	struct decap_options options = {0};
-	struct run run = {.options = &options, .interfaces.other = -1};
+	struct run run = {.options = &options};
 	bool fine = false;
 	int status = decap_parse(argc, argv, &options);
 

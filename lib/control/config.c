@@ -9,6 +9,7 @@
 #include <sys/un.h>
 
 #include "control/config_lines.h"
+#include "control/config_pcapng.h"
 #include "control/config_policy.h"
 #include "control/config_schema.h"
 #include "control/config_values.h"
@@ -221,26 +222,34 @@ static int check_output_keys(
 			"filter, sample, sample_by"},
 		[MT_OUTPUT_PORT] = {"port",
 			"name, type, required, device, tx_queues, filter, sample, sample_by"},
+		[MT_OUTPUT_PCAPNG] = {"pcapng",
+			"name, type, required, directory, rotate_bytes, rotate_seconds, "
+			"keep_files, keep_bytes, snap, length, filter, sample, sample_by"},
 	};
 	static const struct {
 		const char *key;
-		enum mt_output_type type;
+		unsigned types; /* bits */
 	} owners[] = {
-		{"interface", MT_OUTPUT_TAP},
-		{"mtu", MT_OUTPUT_TAP},
-		{"device", MT_OUTPUT_PORT},
-		{"tx_queues", MT_OUTPUT_PORT},
-		{"length", MT_OUTPUT_RING},
-		{"mode", MT_OUTPUT_RING},
-		{"when_full", MT_OUTPUT_RING},
-		{"when_absent", MT_OUTPUT_RING},
-		{"snap", MT_OUTPUT_RING},
-		{"group", MT_OUTPUT_RING},
+		{"interface", 1 << MT_OUTPUT_TAP},
+		{"mtu", 1 << MT_OUTPUT_TAP},
+		{"device", 1 << MT_OUTPUT_PORT},
+		{"tx_queues", 1 << MT_OUTPUT_PORT},
+		{"length", 1 << MT_OUTPUT_RING | 1 << MT_OUTPUT_PCAPNG},
+		{"snap", 1 << MT_OUTPUT_RING | 1 << MT_OUTPUT_PCAPNG},
+		{"mode", 1 << MT_OUTPUT_RING},
+		{"when_full", 1 << MT_OUTPUT_RING},
+		{"when_absent", 1 << MT_OUTPUT_RING},
+		{"group", 1 << MT_OUTPUT_RING},
+		{"directory", 1 << MT_OUTPUT_PCAPNG},
+		{"rotate_bytes", 1 << MT_OUTPUT_PCAPNG},
+		{"rotate_seconds", 1 << MT_OUTPUT_PCAPNG},
+		{"keep_files", 1 << MT_OUTPUT_PCAPNG},
+		{"keep_bytes", 1 << MT_OUTPUT_PCAPNG},
 	};
 	char path[MT_CONFIG_MAX_PATH];
 
 	for (size_t i = 0; i < sizeof(owners) / sizeof(owners[0]); i++) {
-		if (owners[i].type == output->type
+		if ((owners[i].types >> output->type & 1) != 0
 			|| !present(lines, path_of(path, "outputs", index, owners[i].key)))
 			continue;
 		return mt_config_lines_refuse(lines, path,
@@ -255,7 +264,7 @@ static int check_output_keys(
 	return 0;
 }
 
-static int check_output(struct mt_config_lines *lines, const struct mt_config_output *output,
+static int check_output(struct mt_config_lines *lines, struct mt_config_output *output,
 	unsigned index, struct all_taken *taken)
 {
 	char path[MT_CONFIG_MAX_PATH];
@@ -267,6 +276,8 @@ static int check_output(struct mt_config_lines *lines, const struct mt_config_ou
 		result = take(lines, &taken->names, path, output->name, strlen(output->name));
 	if (result == 0)
 		result = check_output_keys(lines, output, index);
+	if (result == 0 && output->type == MT_OUTPUT_PCAPNG)
+		result = mt_config_pcapng(lines, output, index);
 	if (result == 0 && output->type == MT_OUTPUT_PORT)
 		result = take_device(lines, &taken->devices,
 			path_of(path, "outputs", index, "device"), output->device);

@@ -89,6 +89,7 @@ enum mt_output_type {
 	MT_OUTPUT_TAP,
 	MT_OUTPUT_RING,
 	MT_OUTPUT_PORT,
+	MT_OUTPUT_PCAPNG,
 };
 
 /* Numbers that 0 is one of are pointers, NULL where the key is absent. */
@@ -154,13 +155,20 @@ struct mt_config_output {
 	char *device;       /* port: as ports[].device */
 	uint32_t tx_queues; /* port: to use of the device; 0: as many as suit it */
 	uint32_t mtu;       /* tap: of the netdev; default 9216 */
-	uint32_t length;    /* ring: frames that one queue's ring holds; power of two */
+	uint32_t length;    /* ring, pcapng: frames that one queue's ring holds; power of two */
+	uint32_t snap;      /* ring, pcapng: bytes of a frame that are kept; 0: all */
 	/* ring */
 	enum mt_config_ring_mode mode;
-	bool drop_old;   /* when_full */
-	bool keep;       /* when_absent */
-	uint32_t snap;   /* bytes of a frame that consumers get; 0: all */
-	char *group;     /* that may attach besides root; NULL: none */
+	bool drop_old; /* when_full */
+	bool keep;     /* when_absent */
+	char *group;   /* that may attach besides root; NULL: none */
+	/* pcapng; sizes are read from their texts, such as "1GiB". 0: not by time, all is kept. */
+	char *directory; /* an absolute path */
+	char *rotate_bytes_text, *keep_bytes_text;
+	uint64_t rotate_bytes, keep_bytes;
+	uint32_t rotate_seconds;
+	uint32_t keep_files;
+	/* all */
 	char *filter;    /* of this output only; NULL: none */
 	uint32_t sample; /* 0: none */
 	enum mt_config_sample_by sample_by;

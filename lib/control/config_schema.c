@@ -32,7 +32,7 @@ static const cyaml_strval_t output_types[] = {
 	{"tap", MT_OUTPUT_TAP},
 	{"ring", MT_OUTPUT_RING},
 	{"port", MT_OUTPUT_PORT},
-	{"pcapng", MT_CONFIG_NOT_SUPPORTED},
+	{"pcapng", MT_OUTPUT_PCAPNG},
 };
 
 static const cyaml_strval_t ring_modes[] = {
@@ -211,13 +211,16 @@ static const cyaml_schema_field_t output_keys[] = {
 	CHOICE("when_absent", CYAML_FLAG_OPTIONAL, struct mt_config_output, keep, when_absent),
 	CYAML_FIELD_UINT("snap", CYAML_FLAG_OPTIONAL, struct mt_config_output, snap),
 	TEXT("group", OPTIONAL_TEXT, struct mt_config_output, group),
+	TEXT("directory", OPTIONAL_TEXT, struct mt_config_output, directory),
+	TEXT("rotate_bytes", OPTIONAL_TEXT, struct mt_config_output, rotate_bytes_text),
+	CYAML_FIELD_UINT(
+		"rotate_seconds", CYAML_FLAG_OPTIONAL, struct mt_config_output, rotate_seconds),
+	CYAML_FIELD_UINT("keep_files", CYAML_FLAG_OPTIONAL, struct mt_config_output, keep_files),
+	TEXT("keep_bytes", OPTIONAL_TEXT, struct mt_config_output, keep_bytes_text),
 	TEXT("filter", OPTIONAL_TEXT, struct mt_config_output, filter),
 	CYAML_FIELD_UINT("sample", CYAML_FLAG_OPTIONAL, struct mt_config_output, sample),
 	CHOICE("sample_by", CYAML_FLAG_OPTIONAL, struct mt_config_output, sample_by,
 		sample_choices),
-	CYAML_FIELD_IGNORE("directory", CYAML_FLAG_OPTIONAL),
-	CYAML_FIELD_IGNORE("rotate_bytes", CYAML_FLAG_OPTIONAL),
-	CYAML_FIELD_IGNORE("rotate_seconds", CYAML_FLAG_OPTIONAL),
 	CYAML_FIELD_END,
 };
 
@@ -386,7 +389,7 @@ static const struct rule rules[] = {
 	{.path = "outputs", .help = "a list of outputs"},
 	{.path = "outputs[]", .help = "a mapping with at least name and type"},
 	{.path = "outputs[].name", .help = "1 to 15 of A-Z a-z 0-9 _ -"},
-	{.path = "outputs[].type", .help = "tap, ring, port"},
+	{.path = "outputs[].type", .help = "tap, ring, port, pcapng"},
 	{.path = "outputs[].interface", .help = "the name of a kernel interface"},
 	{.path = "outputs[].device", .help = "a PCI address or a vdev string"},
 	{.path = "outputs[].tx_queues", .help = "a number from 1 to 64", .range = {1, 64, false}},
@@ -402,6 +405,15 @@ static const struct rule rules[] = {
 	{.path = "outputs[].length",
 		.help = "a power of two from 64 to 1048576",
 		.range = {64, 1048576, true}},
+	{.path = "outputs[].directory", .help = "an absolute path"},
+	{.path = "outputs[].rotate_bytes", .help = "a size from 1MiB to 1TiB"},
+	{.path = "outputs[].rotate_seconds",
+		.help = "a number from 1 to 86400",
+		.range = {1, 86400, false}},
+	{.path = "outputs[].keep_files",
+		.help = "a number from 1 to 1000000",
+		.range = {1, 1000000, false}},
+	{.path = "outputs[].keep_bytes", .help = "a size from 2MiB to 1024TiB"},
 	{.path = "outputs[].filter", .help = "the name of a filter"},
 	{.path = "outputs[].sample",
 		.help = "a number from 1 to 1000000",

@@ -23,6 +23,7 @@ static const struct mt_output_ops *const output_types[] = {
 	[MT_OUTPUT_TAP] = &mt_output_tap,
 	[MT_OUTPUT_RING] = &mt_output_ring,
 	[MT_OUTPUT_PORT] = &mt_output_port,
+	[MT_OUTPUT_PCAPNG] = &mt_output_pcapng,
 };
 
 /* Sessions and filters; none where they would change nothing, so that they cost nothing. */
@@ -102,6 +103,19 @@ static int start_hosts(struct mt_daemon *daemon, char *error, size_t error_size)
 	return 0;
 }
 
+/* What capture files call a session. */
+static bool describe_session(void *context, uint32_t vni, struct mt_output_session *session)
+{
+	const struct mt_session_spec *spec = mt_policy_session(context, vni);
+
+	if (spec == NULL || spec->name == NULL)
+		return false;
+	snprintf(session->name, sizeof(session->name), "%s", spec->name);
+	snprintf(session->description, sizeof(session->description), "%s",
+		spec->description != NULL ? spec->description : "");
+	return true;
+}
+
 static int start_outputs(struct mt_daemon *daemon, char *error, size_t error_size)
 {
 	const struct mt_plan *plan = daemon->plan;
@@ -121,14 +135,21 @@ static int start_outputs(struct mt_daemon *daemon, char *error, size_t error_siz
 			.tx_queues = config->tx_queues,
 			.mtu = config->mtu,
 			.length = config->length,
+			.snap = config->snap,
 			.own_prefix = daemon->eal.own_prefix,
 			.copy = config->mode == MT_CONFIG_COPY,
 			.drop_old = config->drop_old,
 			.keep = config->keep,
-			.snap = config->snap,
 			.group = config->group,
 			.sessions = daemon->config->policy.sessions,
 			.sessions_count = daemon->config->policy.sessions_count,
+			.directory = config->directory,
+			.rotate_bytes = config->rotate_bytes,
+			.keep_bytes = config->keep_bytes,
+			.rotate_seconds = config->rotate_seconds,
+			.keep_files = config->keep_files,
+			.describe = daemon->policy != NULL ? describe_session : NULL,
+			.describe_context = daemon->policy,
 			.queues = plan->queues,
 			.queue_worker = queue_worker,
 			.queue_node = queue_node,

@@ -23,6 +23,7 @@ enum {
 	RECORD_HEADER_BYTES = 64,
 	CACHE_MBUFS = 384,    /* a mempool cache of one lcore: it flushes at 1.5 times its size */
 	BURST_MBUFS = 4 * 64, /* one worker: received, parsed, queued, delivered */
+	PCAPNG_MBUFS = 64,    /* a pcapng output's thread has in hand */
 	PORT_OUTPUT_DESCRIPTORS = 1024, /* transmit descriptors of one queue */
 	/* The buffers of a port output: idle receive queues, copies for devices that want them. */
 	PORT_OUTPUT_BYTES = 1023 * (9216 + 22 + 128 + 192) + 511 * (2176 + 192),
@@ -269,12 +270,20 @@ static int choose_buffer(struct maker *maker, unsigned index)
 	return 0;
 }
 
+/* Does the output set the mbufs themselves aside, up to `length` for each queue? */
+static bool holds_mbufs(const struct mt_config_output *output)
+{
+	return output->type == MT_OUTPUT_PCAPNG
+		|| (output->type == MT_OUTPUT_RING && output->mode == MT_CONFIG_ZERO_COPY);
+}
+
 /* How many mbufs of one port can be held anywhere at one time:
  *
  *	the port's receive descriptors, of one receive queue for each receiver
  *	+ bursts in the workers' hands
  *	+ queue_length for each queue that has a ring
  *	+ length x queues for each ring output that is not copied
+ *	+ length x queues, and a burst, for each pcapng output
  *	+ transmit descriptors x queues for each port output
  *	+ what the mempool caches of workers and control keep to themselves
  *
@@ -291,9 +300,10 @@ static uint64_t count_mbufs(const struct mt_config *config, const struct mt_plan
 	count += (uint64_t)CACHE_MBUFS * (plan->workers_count + 1);
 	count += (uint64_t)config->dataplane.queue_length * count_queue_rings(plan);
 	for (unsigned i = 0; i < config->outputs_count; i++) {
-		if (config->outputs[i].type == MT_OUTPUT_RING
-			&& config->outputs[i].mode == MT_CONFIG_ZERO_COPY)
+		if (holds_mbufs(&config->outputs[i]))
 			count += (uint64_t)config->outputs[i].length * plan->queues;
+		if (config->outputs[i].type == MT_OUTPUT_PCAPNG)
+			count += PCAPNG_MBUFS;
 		if (config->outputs[i].type == MT_OUTPUT_PORT)
 			count += (uint64_t)PORT_OUTPUT_DESCRIPTORS * plan->queues;
 	}
@@ -321,6 +331,9 @@ static int size_memory(struct maker *maker)
 		if (config->outputs[i].type == MT_OUTPUT_RING)
 			plan->consumers_bytes += (uint64_t)plan->queues * config->outputs[i].length
 				* (SLOT_BYTES + record_bytes(&config->outputs[i]));
+		if (config->outputs[i].type == MT_OUTPUT_PCAPNG)
+			plan->rings_bytes += plan->queues
+				* ((uint64_t)config->outputs[i].length * SLOT_BYTES + RING_BYTES);
 		if (config->outputs[i].type == MT_OUTPUT_PORT)
 			plan->outputs_bytes += PORT_OUTPUT_BYTES;
 	}
@@ -400,6 +413,19 @@ static void print_udp_ports(const char *tunnel, const uint16_t *ports, unsigned 
 	fprintf(stream, "%s\n", count == 0 ? " none" : "");
 }
 
+static void print_pcapng(const struct mt_config_output *output, FILE *stream)
+{
+	fprintf(stream, "pcapng files in %s, each of %.1f MiB", output->directory,
+		mebibytes(output->rotate_bytes));
+	if (output->rotate_seconds > 0)
+		fprintf(stream, " or %u s", output->rotate_seconds);
+	if (output->keep_files > 0)
+		fprintf(stream, ", %u kept", output->keep_files);
+	if (output->keep_bytes > 0)
+		fprintf(stream, ", %.1f MiB in all", mebibytes(output->keep_bytes));
+	fprintf(stream, "\n");
+}
+
 static void print_outputs(const struct mt_config *config, unsigned queues, FILE *stream)
 {
 	fprintf(stream, "outputs%s\n", config->outputs_count == 0 ? ": none" : "");
@@ -419,6 +445,9 @@ static void print_outputs(const struct mt_config *config, unsigned queues, FILE 
 		case MT_OUTPUT_PORT:
 			fprintf(stream, "port %s\n", output->device);
 			break;
+		case MT_OUTPUT_PCAPNG:
+			print_pcapng(output, stream);
+			break;
 		}
 	}
 }
@@ -437,7 +466,10 @@ static void print_policy(const struct mt_policy_spec *policy, FILE *stream)
 static void print_memory(const struct mt_config *config, const struct mt_plan *plan, FILE *stream)
 {
 	uint64_t pages = (plan->total_bytes + HUGEPAGE_BYTES - 1) / HUGEPAGE_BYTES;
+	unsigned output_rings = 0;
 
+	for (unsigned i = 0; i < config->outputs_count; i++)
+		output_rings += config->outputs[i].type == MT_OUTPUT_PCAPNG ? plan->queues : 0;
 	fprintf(stream, "memory\n");
 	for (unsigned i = 0; i < config->ports_count; i++)
 		fprintf(stream, "  buffers of %-15s %8.1f MiB\n", config->ports[i].name,
@@ -446,8 +478,8 @@ static void print_memory(const struct mt_config *config, const struct mt_plan *p
 		fprintf(stream, "  port outputs %13s %8.1f MiB  (at most)\n", "",
 			mebibytes(plan->outputs_bytes));
 	fprintf(stream, "  workers %18s %8.1f MiB\n", "", mebibytes(plan->workers_bytes));
-	fprintf(stream, "  rings %20s %8.1f MiB  (%u to queues)\n", "",
-		mebibytes(plan->rings_bytes), count_queue_rings(plan));
+	fprintf(stream, "  rings %20s %8.1f MiB  (%u to queues, %u to files)\n", "",
+		mebibytes(plan->rings_bytes), count_queue_rings(plan), output_rings);
 	fprintf(stream,
 		"  total %20s %8.1f MiB = %" PRIu64
 		" hugepages of 2 MiB, without what the devices' "

@@ -29,6 +29,7 @@ enum {
 	X(ERROR, "error", "The output is in an error state, or the write failed.")            \
 	X(TOO_LONG, "too_long", "The frame is longer than the output's MTU allows.")          \
 	X(STOPPED, "stopped", "Not taken by its reader before the daemon ended.")             \
+	X(NO_SPACE, "no_space", "The file system has no room left for capture files.")        \
 	X(CONSUMER_ABSENT, "consumer_absent", "No consumer was attached to the ring.")        \
 	X(FILTERED, "filtered", "The output's own filter rejects the frame, as it should.")   \
 	X(SAMPLED, "sampled", "The output keeps 1 in N flows or packets: this is not one.")
@@ -71,6 +72,12 @@ enum mt_output_state {
 	MT_OUTPUT_ERROR,
 };
 
+/* What a session is called where an output can say it. */
+struct mt_output_session {
+	char name[64];
+	char description[128]; /* "": none */
+};
+
 /* What an output is made from. Strings are copied. */
 struct mt_output_settings {
 	const char *name;
@@ -78,7 +85,16 @@ struct mt_output_settings {
 	const char *device;    /* port */
 	uint16_t tx_queues;    /* port: to use of the device; 0: as many as suit it */
 	uint32_t mtu;          /* tap: bytes behind the Ethernet header */
-	uint32_t length;       /* ring: frames that one queue holds, a power of two */
+	uint32_t length;       /* ring, pcapng: frames that one queue holds, a power of two */
+	uint32_t snap;         /* ring, pcapng: bytes of a frame that are kept; 0: all */
+	const char *directory; /* pcapng */
+	uint64_t rotate_bytes, keep_bytes; /* pcapng; keep_*: 0: all is kept */
+	uint32_t rotate_seconds;           /* pcapng; 0: not by time */
+	uint32_t keep_files;               /* pcapng */
+	/* pcapng: name and description of a session; false: it has none. Called by the output's
+	 * thread. NULL: none has. */
+	bool (*describe)(void *context, uint32_t vni, struct mt_output_session *session);
+	void *describe_context;
 	uint16_t queues;
 	const uint16_t *queue_worker; /* [queues]: which worker owns the queue */
 	const int *queue_node;        /* [queues]: NUMA node of that worker */
@@ -87,7 +103,6 @@ struct mt_output_settings {
 	bool copy;         /* consumers get copies, not the mbufs */
 	bool drop_old;     /* when full */
 	bool keep;         /* frames wait for a consumer that is absent */
-	uint32_t snap;     /* bytes of a frame that consumers get; 0: all */
 	const char *group; /* that may attach besides root; NULL: none */
 	/* ring: consumers are told the names of these */
 	const struct mt_session_spec *sessions; /* [sessions_count] */
@@ -148,6 +163,7 @@ struct mt_output_ops {
 extern const struct mt_output_ops mt_output_tap;
 extern const struct mt_output_ops mt_output_ring;
 extern const struct mt_output_ops mt_output_port;
+extern const struct mt_output_ops mt_output_pcapng;
 
 /* Makes and opens an output. Returns NULL on failure, with one line in `error`. */
 struct mt_output *mt_output_create(const struct mt_output_ops *ops,

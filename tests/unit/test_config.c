@@ -131,7 +131,7 @@ static const struct {
 		":4: ports[1].name: is missing: 1 to 15 of A-Z a-z 0-9 _ -"},
 	{BASE "outputs:\n"
 	      "  - {name: a}\n",
-		":4: outputs[0].type: is missing: tap, ring, port"},
+		":4: outputs[0].type: is missing: tap, ring, port, pcapng"},
 	{BASE "outputs:\n"
 	      "  - {type: tap}\n",
 		":4: outputs[0].name: is missing: 1 to 15 of A-Z a-z 0-9 _ -"},
@@ -154,7 +154,8 @@ static const struct {
 	      "    typ: tap\n",
 		":6: outputs[1].typ: unknown key; allowed here: name, type, interface, device, "
 		"required, mtu, length, tx_queues, mode, when_full, when_absent, snap, group, "
-		"filter, sample, sample_by"},
+		"directory, rotate_bytes, rotate_seconds, keep_files, keep_bytes, filter, sample, "
+		"sample_by"},
 	{BASE "tunnels:\n"
 	      "  vxlan: [1]\n",
 		":4: tunnels.vxlan: unknown key; allowed here: vxlan_ports, geneve_ports"},
@@ -374,18 +375,45 @@ static const struct {
 		":1: dataplane.hash.include_vni: \"1\" is unknown; allowed: false, true"},
 	{BASE "outputs:\n"
 	      "  - {name: a, type: pcap}\n",
-		":4: outputs[0].type: \"pcap\" is unknown; allowed: tap, ring, port"},
+		":4: outputs[0].type: \"pcap\" is unknown; allowed: tap, ring, port, pcapng"},
+	/* capture files */
 	{BASE "outputs:\n"
 	      "  - name: a\n"
 	      "    type: pcapng\n"
-	      "    directory: /x\n"
 	      "    rotate_bytes: 1GiB\n",
-		":5: outputs[0].type: pcapng is not supported yet; allowed: tap, ring, port"},
+		":4: outputs[0].directory: is missing: an absolute path"},
+	{BASE "outputs: [{name: a, type: pcapng, directory: x}]\n",
+		":3: outputs[0].directory: \"x\" is not an absolute path; allowed: e.g. "
+		"/var/lib/mirrortap"},
+	{BASE "outputs: [{name: a, type: pcapng, directory: /x, rotate_bytes: 1GX}]\n",
+		":3: outputs[0].rotate_bytes: \"1GX\" is not a size; allowed: a size from 1MiB to "
+		"1TiB, as 100M or 1GiB"},
+	{BASE "outputs: [{name: a, type: pcapng, directory: /x, rotate_bytes: 1023KiB}]\n",
+		":3: outputs[0].rotate_bytes: 1023KiB is too small; allowed: a size from 1MiB to "
+		"1TiB"},
+	{BASE "outputs: [{name: a, type: pcapng, directory: /x, rotate_bytes: 99999999999T}]\n",
+		":3: outputs[0].rotate_bytes: \"99999999999T\" is not a size; allowed: a size from "
+		"1MiB to 1TiB, as 100M or 1GiB"},
+	{BASE "outputs: [{name: a, type: pcapng, directory: /x, rotate_bytes: 2TiB}]\n",
+		":3: outputs[0].rotate_bytes: 2TiB is too large; allowed: a size from 1MiB to "
+		"1TiB"},
+	{BASE "outputs: [{name: a, type: pcapng, directory: /x, keep_bytes: 2G}]\n",
+		":3: outputs[0].keep_bytes: 2G is less than two files of rotate_bytes (1GiB); "
+		"allowed: twice that or more"},
+	{BASE "outputs: [{name: a, type: pcapng, directory: /x, rotate_seconds: 0}]\n",
+		":3: outputs[0].rotate_seconds: 0 is smaller than 1"},
+	{BASE "outputs: [{name: a, type: pcapng, directory: /x, snap: 63}]\n",
+		":3: outputs[0].snap: 63 is smaller than 64"},
+	{BASE "outputs: [{name: a, type: pcapng, directory: /x, mtu: 1500}]\n",
+		":3: outputs[0].mtu: does not belong to an output of type pcapng; allowed with it: "
+		"name, type, required, directory, rotate_bytes, rotate_seconds, keep_files, "
+		"keep_bytes, snap, length, filter, sample, sample_by"},
 	{BASE "sessions: {unknown: deny}\n",
 		":3: sessions.unknown: \"deny\" is unknown; allowed: accept, drop"},
 	/* of the contract, not supported yet */
 	{BASE "outputs: [{name: a, type: tap, directory: /x}]\n",
-		":3: outputs[0].directory: not supported yet; remove the key"},
+		":3: outputs[0].directory: does not belong to an output of type tap; allowed with "
+		"it: name, type, required, interface, mtu, filter, sample, sample_by"},
 	/* names */
 	{"dataplane: {lcores: \"0-1\"}\n"
 	 "ports: [{name: \"a b\", device: b}]\n",
@@ -563,7 +591,7 @@ static const struct {
 	{BASE "outputs:\n"
 	      "  - {name: a, type:\n"
 	      "    tapp}\n",
-		":5: outputs[0].type: \"tapp\" is unknown; allowed: tap, ring, port"},
+		":5: outputs[0].type: \"tapp\" is unknown; allowed: tap, ring, port, pcapng"},
 };
 
 static void refuses(void **state)
@@ -669,6 +697,11 @@ static void reads_every_key(void **state)
 		"  - {name: tools, type: tap, interface: mirror0, mtu: 1500}\n"
 		"  - {name: ids, type: ring, length: 64}\n"
 		"  - {name: s, type: port, device: \"net_memif0,role=server\"}\n"
+		"  - {name: archive, type: pcapng, directory: /var/lib/mirrortap,\n"
+		"     rotate_bytes: 1GiB, rotate_seconds: 60}\n"
+		"  - {name: b, type: pcapng, directory: /b, rotate_bytes: 1000000K, keep_files: "
+		"7,\n"
+		"     keep_bytes: 2TB, snap: 128, length: 1024}\n"
 		"http: {listen: [\"127.0.0.1:8080\", \"[::1]:8080\"], control_socket: /run/x}\n");
 	struct mt_tunnels tunnels;
 
@@ -688,12 +721,26 @@ static void reads_every_key(void **state)
 	assert_int_equal(config->ports[0].buffer_bytes, 9344);
 	assert_int_equal(config->ports[0].buffers, 4095);
 	assert_int_equal(config->ports[0].descriptors, 2048);
-	assert_int_equal(config->outputs_count, 3);
+	assert_int_equal(config->outputs_count, 5);
 	assert_string_equal(config->outputs[0].interface, "mirror0");
 	assert_int_equal(config->outputs[0].mtu, 1500);
 	assert_int_equal(config->outputs[1].type, MT_OUTPUT_RING);
 	assert_int_equal(config->outputs[1].length, 64);
 	assert_string_equal(config->outputs[2].device, "net_memif0,role=server");
+	assert_int_equal(config->outputs[3].type, MT_OUTPUT_PCAPNG);
+	assert_string_equal(config->outputs[3].directory, "/var/lib/mirrortap");
+	assert_true(config->outputs[3].rotate_bytes == UINT64_C(1) << 30);
+	assert_int_equal(config->outputs[3].rotate_seconds, 60);
+	assert_int_equal(config->outputs[3].keep_files, 0);
+	assert_true(config->outputs[3].keep_bytes == 0);
+	assert_int_equal(config->outputs[3].snap, 0);
+	assert_int_equal(config->outputs[3].length, 8192);
+	assert_true(config->outputs[4].rotate_bytes == 1000000000);
+	assert_int_equal(config->outputs[4].rotate_seconds, 0);
+	assert_int_equal(config->outputs[4].keep_files, 7);
+	assert_true(config->outputs[4].keep_bytes == UINT64_C(2000000000000));
+	assert_int_equal(config->outputs[4].snap, 128);
+	assert_int_equal(config->outputs[4].length, 1024);
 	assert_string_equal(config->http.listen[1], "[::1]:8080");
 	assert_string_equal(config->http.control_socket, "/run/x");
 	mt_config_tunnels(config, &tunnels);

@@ -76,11 +76,17 @@ struct mt_datapath {
  * them before the call. Control thread. Returns false if one did not within `limit_ms`. */
 bool mt_datapath_synchronize(struct mt_datapath *datapath, unsigned limit_ms);
 
-/* The frames of a batch that go to one queue. */
+enum {
+	MT_SPREAD_ENOUGH = 16, /* frames for which a queue is served at once */
+	MT_SPREAD_BURSTS = 8,  /* that frames wait for more at most */
+};
+
+/* The frames that go to one queue: of a batch, and what waited before it. */
 struct mt_spread {
 	uint64_t bytes;
+	uint64_t time_ns; /* when the oldest was received */
 	uint16_t count;
-	struct rte_mbuf *frames[MT_BURST];
+	struct rte_mbuf *frames[MT_BURST + MT_SPREAD_ENOUGH];
 };
 
 /* Memory of one worker, on its NUMA node. */
@@ -111,6 +117,9 @@ struct mt_worker {
 	struct mt_clock clock __rte_cache_aligned;
 	struct mt_idle idle;
 	struct mt_policy_state policy;
+	uint16_t touched[MT_DATAPATH_MAX_QUEUES]; /* queues with frames in `spread` */
+	uint16_t touched_count;
+	uint16_t waited_bursts; /* since the oldest of them waits */
 	struct mt_spread spread[MT_DATAPATH_MAX_QUEUES];
 } __rte_cache_aligned;
 

@@ -340,7 +340,7 @@ static void gather_outputs(struct mt_daemon *daemon, struct mt_health_facts *fac
 			.up = mt_watch_output_can_take(daemon, o),
 			.error = atomic_load_explicit(
 					 &daemon->watch.starved[o], memory_order_relaxed)
-				? "no one reads it"
+				? "it drops every frame"
 				: NULL,
 		};
 	}

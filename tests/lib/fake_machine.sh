@@ -52,19 +52,24 @@ kernel_probe() {
     take "$1" "${driver:-ena}"
 }
 
-# serve FIFO COMMAND...: COMMAND with each line that is written there.
+# serve FIFO COMMAND...: COMMAND with each PCI address that is written there, with a newline or
+# without. The FIFO is open for writing too: with an end of file in between, an address that is
+# written just then would be lost, or its writer wait for ever.
 SERVERS=()
 serve() {
-    local fifo=$1 line
+    local fifo=$1 address byte fd
 
     shift
     mkfifo "$fifo"
     (
         trap - EXIT
-        while :; do
-            while read -r line || [ -n "$line" ]; do # with a newline or without
-                "$@" "$line"
-            done <"$fifo"
+        exec {fd}<>"$fifo"
+        address=
+        while IFS= read -r -N 1 byte <&"$fd"; do
+            [ "$byte" = $'\n' ] || address+=$byte
+            [ "${#address}" -eq 12 ] || continue # 0000:00:06.0
+            "$@" "$address" {fd}<&-
+            address=
         done
     ) {LAB_LOCK}>&- &
     SERVERS+=($!)

@@ -64,11 +64,11 @@ static bool read_output(struct mt_output *output, struct mt_ledger_output *sum)
 	return sum->offered == accounted;
 }
 
-/* The most that can be on its way: what the rings hold, and in each worker's hands a burst at each
- * end and what waits for more. */
+/* The most that can be on its way: what the rings hold, and a burst at each end in each worker's
+ * hands. */
 static uint64_t in_flight_limit(const struct mt_datapath *datapath)
 {
-	uint64_t limit = (uint64_t)datapath->workers_count * MT_BURST * (2 + MT_SPREAD_BURSTS);
+	uint64_t limit = (uint64_t)datapath->workers_count * MT_BURST * 2;
 
 	for (uint16_t q = 0; q < datapath->queues_count; q++) {
 		if (datapath->queues[q]->ring != NULL)

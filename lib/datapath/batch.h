@@ -2,7 +2,6 @@
 /* A batch: the packets of one receive burst on their way through the stages. */
 #pragma once
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -32,7 +31,6 @@ struct mt_batch {
 	uint16_t dropped_count;
 	uint16_t host_count;
 	uint16_t verdicts[MT_VERDICT_COUNT]; /* given to those that did not survive */
-	bool full;                           /* as large as can be: more is likely to wait */
 	uint64_t time_ns;                    /* when it was received */
 	uint64_t received_bytes;             /* of all frames as they came */
 	struct mt_sums sums;                 /* of `frames`, once they are inner ones */

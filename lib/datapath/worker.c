@@ -51,15 +51,6 @@ static void count_batch(struct mt_worker *worker, const struct mt_rx *rx,
 	mt_commit_end(&worker->receive.commit);
 }
 
-/* Frames that wait for more to come, when none came. */
-static inline void serve_waiting(struct mt_worker *worker)
-{
-	if (unlikely(worker->touched_count > 0)) {
-		enter(worker, MT_STAGE_SPREAD);
-		mt_stage_spread_rest(worker);
-	}
-}
-
 /* One burst from one receive queue, through all stages left of the queues. */
 static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 {
@@ -72,7 +63,6 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 		return 0;
 	enter(worker, MT_STAGE_DECAPSULATE);
 	batch.count = received;
-	batch.full = received == MT_BURST;
 	batch.dropped_count = 0;
 	batch.host_count = 0;
 	batch.session_drops_count = 0;
@@ -99,8 +89,6 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 		enter(worker, MT_STAGE_SPREAD);
 		mt_sessions_gather(&worker->sessions, &batch);
 		mt_stage_spread(worker, &batch);
-	} else {
-		serve_waiting(worker);
 	}
 	mt_sessions_count(&worker->sessions, &batch);
 	return received;
@@ -189,8 +177,6 @@ int mt_worker_run(void *arg)
 		if (unlikely(phase == MT_PHASE_STOP))
 			break;
 		packets = receive_all(worker, phase);
-		if (packets == 0)
-			serve_waiting(worker);
 		for (uint16_t q = 0; q < worker->owned_count; q++)
 			packets += serve_queue(worker, worker->owned[q]);
 		enter(worker, MT_STAGE_IDLE);
@@ -201,7 +187,6 @@ int mt_worker_run(void *arg)
 		mt_idle_after(&worker->idle, packets);
 		begin = count_load(worker, begin, packets);
 	}
-	serve_waiting(worker);
 	rte_rcu_qsbr_thread_offline(datapath->readers, worker->index);
 	rte_rcu_qsbr_thread_unregister(datapath->readers, worker->index);
 	return 0;

@@ -76,17 +76,11 @@ struct mt_datapath {
  * them before the call. Control thread. Returns false if one did not within `limit_ms`. */
 bool mt_datapath_synchronize(struct mt_datapath *datapath, unsigned limit_ms);
 
-enum {
-	MT_SPREAD_ENOUGH = 16, /* frames for which a queue is served at once */
-	MT_SPREAD_BURSTS = 8,  /* that frames wait for more at most */
-};
-
-/* The frames that go to one queue: of a batch, and what waited before it. */
+/* The frames of a batch that go to one queue. */
 struct mt_spread {
 	uint64_t bytes;
-	uint64_t time_ns; /* when the oldest was received */
 	uint16_t count;
-	struct rte_mbuf *frames[MT_BURST + MT_SPREAD_ENOUGH];
+	struct rte_mbuf *frames[MT_BURST];
 };
 
 /* Memory of one worker, on its NUMA node. */
@@ -117,9 +111,6 @@ struct mt_worker {
 	struct mt_clock clock __rte_cache_aligned;
 	struct mt_idle idle;
 	struct mt_policy_state policy;
-	uint16_t touched[MT_DATAPATH_MAX_QUEUES]; /* queues with frames in `spread` */
-	uint16_t touched_count;
-	uint16_t waited_bursts; /* since the oldest of them waits */
 	struct mt_spread spread[MT_DATAPATH_MAX_QUEUES];
 } __rte_cache_aligned;
 

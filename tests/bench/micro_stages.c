@@ -90,12 +90,8 @@ static double spread_round(struct lab *lab)
 
 		memcpy(batch.frames, &lab->frames[at], sizeof(batch.frames));
 		batch.count = MT_BURST;
-		batch.full = true;
-		batch.time_ns = mt_frame_info(batch.frames[0])->time_ns;
 		begin = rte_rdtsc();
 		mt_stage_spread(&lab->workers[0], &batch);
-		if (at + MT_BURST >= lab->count)
-			mt_stage_spread_rest(&lab->workers[0]);
 		cycles += rte_rdtsc() - begin;
 	}
 	return (double)cycles / lab->count;

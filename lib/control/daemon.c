@@ -208,9 +208,6 @@ static int make_queues(struct mt_daemon *daemon)
 		if (rc < 0)
 			return rc;
 	}
-	for (unsigned w = 0; w < datapath->workers_count; w++)
-		datapath->workers[w]->sessions.lossless =
-			datapath->workers[w]->owned_count == plan->queues;
 	return 0;
 }
 

@@ -90,26 +90,6 @@ static __rte_noinline void gather_mixed(struct mt_sessions *sessions, const stru
 	sessions->parts_count = count;
 }
 
-/* The same where no frame can find a queue full: counted at once, which saves a part in between. */
-static __rte_noinline void count_mixed(struct mt_sessions *sessions, const struct mt_batch *batch)
-{
-	const uint64_t time_ns = batch->time_ns;
-	const uint16_t count = batch->count;
-
-	for (uint16_t i = 0; i < count; i++) {
-		uint32_t vni_flags = vni_flags_of(batch->frames[i]);
-		struct mt_session_counts *counts =
-			&sessions->entries[find(sessions, vni_flags >> 8)].counts;
-
-		mt_count(&counts->packets, 1);
-		mt_count(&counts->bytes, batch->frames[i]->pkt_len);
-		if (unlikely(is_truncated(vni_flags)))
-			mt_count(&counts->truncated, 1);
-		__atomic_store_n(&counts->last_ns, time_ns, __ATOMIC_RELAXED);
-	}
-	sessions->parts_count = 0;
-}
-
 static uint16_t count_truncated(const struct mt_batch *batch)
 {
 	uint16_t truncated = 0;
@@ -125,10 +105,7 @@ void mt_sessions_gather(struct mt_sessions *sessions, const struct mt_batch *bat
 
 	sessions->time_ns = batch->time_ns;
 	if (unlikely(sums->some >> 8 != sums->all >> 8)) {
-		if (sessions->lossless)
-			count_mixed(sessions, batch);
-		else
-			gather_mixed(sessions, batch);
+		gather_mixed(sessions, batch);
 		return;
 	}
 	/* One session, as in most batches. */

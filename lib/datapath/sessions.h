@@ -57,18 +57,13 @@ struct mt_sessions {
 	uint32_t keys[MT_SESSION_CAPACITY] __rte_cache_aligned;
 	struct mt_session_entry entries[MT_SESSION_ENTRIES];
 
-	/* Set by control before the start: the worker owns all queues, so that none of its frames
-	 * can find one full. */
-	bool lossless;
-
 	/* The worker's own: the batch at hand, by session. */
 	uint64_t time_ns;
 	uint32_t parts_count;
 	struct mt_session_part parts[MT_BURST];
 } __rte_cache_aligned;
 
-/* Adds the frames of a batch up by session, while they are still ours. Nothing is counted yet, but
- * where none of them can be lost. */
+/* Adds the frames of a batch up by session, while they are still ours. Nothing is counted yet. */
 void mt_sessions_gather(struct mt_sessions *sessions, const struct mt_batch *batch);
 
 /* Frames of the batch found no room in a queue: drops and not packets. */

@@ -13,7 +13,7 @@
 
 #include "commands.h"
 #include "control/client.h"
-#include "control/monotonic.h"
+#include "output/monotonic.h"
 #include "stop.h"
 
 struct options {

@@ -12,6 +12,7 @@
 
 #include <rte_common.h>
 
+#include "output/monotonic.h"
 #include "stop.h"
 
 enum {
@@ -69,7 +70,7 @@ static bool write_all(struct file *file)
 			if (!write_frame(file, &next[i]))
 				return false;
 		}
-		gen_progress_show(&progress, gen_monotonic_ns(), counts->frames, counts->bytes, "");
+		gen_progress_show(&progress, mt_monotonic_ns(), counts->frames, counts->bytes, "");
 	}
 	return pcap_dump_flush(file->dumper) == 0;
 }

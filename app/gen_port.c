@@ -10,6 +10,7 @@
 
 #include "gen_eal.h"
 #include "gen_send.h"
+#include "output/monotonic.h"
 #include "stop.h"
 
 enum {
@@ -53,7 +54,7 @@ static void show_progress(struct sender *sender, uint64_t now_ns)
 /* Between two tries to send. False when the end is wanted, and has been waited for. */
 static bool wait_for_port(struct sender *sender, unsigned *tries)
 {
-	uint64_t now_ns = gen_monotonic_ns();
+	uint64_t now_ns = mt_monotonic_ns();
 
 	sender->result->waits++;
 	show_progress(sender, now_ns);
@@ -155,7 +156,7 @@ static void send_all(struct sender *sender)
 			rte_eth_tx_done_cleanup(sender->port.device.id, 0, 0);
 			rte_eth_tx_burst(sender->port.device.id, 0, NULL, 0);
 		}
-		now_ns = gen_monotonic_ns();
+		now_ns = mt_monotonic_ns();
 		show_progress(sender, now_ns);
 	}
 	sender->result->seconds = (double)(now_ns - sender->start_ns) / 1e9;

@@ -3,12 +3,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
 #include <rte_ethdev.h>
 #include <rte_pause.h>
 
 #include "gen_eal.h"
+#include "output/monotonic.h"
 #include "stop.h"
 
 enum {
@@ -35,7 +35,7 @@ bool gen_receiver_goes_on(struct gen_receiver *receiver)
 {
 	const struct gen_options *options = receiver->options;
 	const struct gen_account *account = &receiver->account;
-	uint64_t now_ns = gen_monotonic_ns();
+	uint64_t now_ns = mt_monotonic_ns();
 	char more[128] = "";
 
 	if (account->marked != receiver->new_marks) {

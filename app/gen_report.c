@@ -11,15 +11,9 @@
 
 #include <rte_common.h>
 
+#include "output/monotonic.h"
+
 static const uint64_t NS_PER_SECOND = 1000000000;
-
-uint64_t gen_monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
-}
 
 uint64_t gen_realtime_ns(void)
 {
@@ -32,7 +26,7 @@ uint64_t gen_realtime_ns(void)
 void gen_progress_start(struct gen_progress *progress, const char *what, bool quiet)
 {
 	*progress = (struct gen_progress){.what = what, .quiet = quiet};
-	progress->start_ns = progress->last_ns = gen_monotonic_ns();
+	progress->start_ns = progress->last_ns = mt_monotonic_ns();
 }
 
 void gen_progress_show(struct gen_progress *progress, uint64_t now_ns, uint64_t frames,

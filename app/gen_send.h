@@ -53,7 +53,6 @@ struct gen_progress {
 	uint64_t bytes;
 };
 
-uint64_t gen_monotonic_ns(void);
 uint64_t gen_realtime_ns(void); /* since 1970-01-01 UTC */
 void gen_progress_start(struct gen_progress *progress, const char *what, bool quiet);
 /* Writes a line if a second is over at `now_ns` (monotonic). `more` may be "". */

@@ -13,8 +13,8 @@
 #include <time.h>
 
 #include "control/config.h"
-#include "control/monotonic.h"
 #include "dump.h"
+#include "output/monotonic.h"
 #include "stop.h"
 #include "version.h"
 

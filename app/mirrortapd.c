@@ -19,10 +19,10 @@
 #include "control/daemon.h"
 #include "control/http.h"
 #include "control/log.h"
-#include "control/monotonic.h"
 #include "control/plan.h"
 #include "control/telemetry.h"
 #include "control/watch.h"
+#include "output/monotonic.h"
 #include "version.h"
 
 enum {

@@ -6,6 +6,7 @@
 #include <rte_pause.h>
 
 #include "consumer/consumer.h"
+#include "output/monotonic.h"
 
 enum {
 	BUSY_POLLS = 2000,
@@ -56,14 +57,6 @@ int mirrortap_arm(struct mirrortap_queue *queue)
 	return is_closing(queue) || mt_consumer_daemon_gone(queue->consumer) ? -ESHUTDOWN : 0;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static int sleep_on(struct mirrortap_queue *const *queues, unsigned count, int timeout_ms)
 {
 	struct pollfd polled[MT_RING_MAX_QUEUES + 1];
@@ -95,9 +88,9 @@ static int wait_for(struct mirrortap_queue *const *queues, unsigned count, int t
 			return 1;
 		rte_pause();
 	}
-	begin = now_ns();
+	begin = mt_monotonic_ns();
 	for (;;) {
-		uint64_t gone = now_ns() - begin;
+		uint64_t gone = mt_monotonic_ns() - begin;
 
 		if (any_frames(queues, count))
 			return 1;

@@ -94,22 +94,20 @@ json_t *mt_api_health(struct mt_daemon *daemon, bool *healthy)
 json_t *mt_api_status(struct mt_daemon *daemon)
 {
 	json_t *workers = json_array();
-	struct timespec now;
 	bool healthy;
 	json_t *health = mt_api_health(daemon, &healthy);
 	json_t *document;
 
 	for (unsigned w = 0; w < daemon->datapath.workers_count; w++)
 		json_array_append_new(workers, worker_status(daemon, w));
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	document = json_pack("{s:s, s:i, s:s, s:b, s:O, s:o, s:s, s:s, s:s, s:i, s:i, s:o}",
 		"version", MT_VERSION, "pid", (int)getpid(), "state",
 		mt_daemon_is_draining(daemon) ? "draining" : "running", "healthy", healthy,
 		"warnings", json_object_get(health, "reasons"), "uptime_seconds",
-		count((uint64_t)(now.tv_sec - daemon->started)), "config", daemon->config->path,
-		"file_prefix", daemon->eal.file_prefix, "decapsulation", daemon->simd_name,
-		"control_lcore", (int)daemon->plan->control_lcore, "control_cpu",
-		daemon->plan->control_cpu, "workers", workers);
+		count(mt_daemon_uptime(daemon)), "config", daemon->config->path, "file_prefix",
+		daemon->eal.file_prefix, "decapsulation", daemon->simd_name, "control_lcore",
+		(int)daemon->plan->control_lcore, "control_cpu", daemon->plan->control_cpu,
+		"workers", workers);
 	json_decref(health);
 	return document;
 }

@@ -16,7 +16,7 @@
 
 #include "control/lifecycle.h"
 #include "control/log.h"
-#include "control/monotonic.h"
+#include "output/monotonic.h"
 #include "packet/frame_info.h"
 
 static const struct mt_output_ops *const output_types[] = {
@@ -365,7 +365,7 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 			mt_daemon_stop(daemon);
 		return rc;
 	}
-	daemon->started = (time_t)(mt_monotonic_ms() / 1000);
+	daemon->started = mt_monotonic_ms() / 1000;
 	for (unsigned o = 0; o < daemon->snapshot.outputs_count; o++)
 		share_error(daemon, o);
 	mt_watch_look(daemon);
@@ -467,4 +467,9 @@ void mt_daemon_stop(struct mt_daemon *daemon)
 	mt_policy_destroy(daemon->policy);
 	mt_eal_stop(&daemon->eal);
 	pthread_mutex_destroy(&daemon->lock);
+}
+
+uint64_t mt_daemon_uptime(const struct mt_daemon *daemon)
+{
+	return mt_monotonic_ms() / 1000 - daemon->started;
 }

@@ -37,7 +37,7 @@ struct mt_daemon {
 	struct mt_policy *policy; /* of the snapshot; NULL: none */
 	struct mt_snapshot snapshot;
 	struct mt_datapath datapath;
-	time_t started;        /* CLOCK_MONOTONIC, seconds */
+	uint64_t started;      /* seconds of the monotonic clock */
 	_Atomic int state;     /* enum mt_daemon_state; writers: control, and HTTP for a drain */
 	const char *simd_name; /* how frames are decapsulated: "avx512", "plain", ... */
 	struct mt_watch watch;
@@ -77,6 +77,9 @@ int mt_daemon_set_draining(struct mt_daemon *daemon, bool draining);
 void mt_daemon_announce_stop(struct mt_daemon *daemon);
 
 bool mt_daemon_is_draining(struct mt_daemon *daemon);
+
+/* Seconds since the start; any thread. */
+uint64_t mt_daemon_uptime(const struct mt_daemon *daemon);
 
 /* Takes what the ports still hold, delivers what is queued, ends the workers; each step bounded in
  * time. What could not be delivered is counted as stopped. `ledger` is the final one. Returns false

@@ -10,8 +10,8 @@
 #include <rte_lcore.h>
 
 #include "control/log.h"
-#include "control/monotonic.h"
 #include "control/watch.h"
+#include "output/monotonic.h"
 
 /* Waits until `done` says so, looking each millisecond. Returns false if `limit_ms` went by. */
 static bool wait_until(

@@ -15,6 +15,7 @@
 #include "control/host_vhost.h"
 #include "control/log.h"
 #include "output/commit.h"
+#include "output/monotonic.h"
 
 enum {
 	BURST = 32,
@@ -246,17 +247,6 @@ static void pump_from_kernel(struct mt_host *host)
 	}
 }
 
-static double seconds_since(struct timespec *last)
-{
-	struct timespec now;
-	double seconds;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	seconds = (double)(now.tv_sec - last->tv_sec) + (double)(now.tv_nsec - last->tv_nsec) / 1e9;
-	*last = now;
-	return seconds;
-}
-
 /* Until the kernel has something to send, or for a millisecond. An interface that is gone is always
  * "ready": then the clock alone wakes. */
 static void wait_for_kernel(struct mt_host_pump *pump)
@@ -280,14 +270,15 @@ static void wait_for_kernel(struct mt_host_pump *pump)
 static void *pump_run(void *arg)
 {
 	struct mt_host_pump *pump = arg;
-	struct timespec last;
+	double last = mt_monotonic_seconds();
 
-	clock_gettime(CLOCK_MONOTONIC, &last);
 	while (!atomic_load_explicit(&pump->stop, memory_order_relaxed)) {
-		double seconds;
+		double now, seconds;
 
 		wait_for_kernel(pump);
-		seconds = seconds_since(&last);
+		now = mt_monotonic_seconds();
+		seconds = now - last;
+		last = now;
 		for (unsigned h = 0; h < pump->count; h++) {
 			struct mt_host *host = pump->hosts[h];
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "control/monotonic.h"
+#include "output/monotonic.h"
 
 enum {
 	/* At this soft limit the oldest connection makes room for a new one. */

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "control/monotonic.h"
+#include "output/monotonic.h"
 
 static _Atomic int max_level = MT_LOG_INFO;
 

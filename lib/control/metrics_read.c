@@ -30,13 +30,11 @@ static struct number number(unsigned n)
 static void add_daemon(struct mt_metrics *m, struct mt_daemon *daemon)
 {
 	struct mt_health health;
-	struct timespec now;
 
 	mt_watch_health(daemon, &health);
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	mt_metrics_add(
 		m, MT_METRIC_BUILD_INFO, 1, "version", MT_VERSION, "dpdk", rte_version(), NULL);
-	mt_metrics_add(m, MT_METRIC_UPTIME, (uint64_t)(now.tv_sec - daemon->started), NULL);
+	mt_metrics_add(m, MT_METRIC_UPTIME, mt_daemon_uptime(daemon), NULL);
 	mt_metrics_add(m, MT_METRIC_HEALTHY, health.healthy, NULL);
 	mt_metrics_add(m, MT_METRIC_DRAINING, mt_daemon_is_draining(daemon), NULL);
 }

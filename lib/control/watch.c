@@ -8,8 +8,8 @@
 
 #include "control/daemon.h"
 #include "control/log.h"
-#include "control/monotonic.h"
 #include "control/xstats.h"
+#include "output/monotonic.h"
 
 enum {
 	SAMPLE_MS = 1000,

@@ -20,6 +20,7 @@
 #include <rte_lcore.h>
 #include <rte_version.h>
 
+#include "output/monotonic.h"
 #include "output/ring.h"
 #include "version.h"
 
@@ -68,14 +69,6 @@ struct mt_ring_claims {
 		bool asleep;
 	} seats[MT_RING_MAX_QUEUES];
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static struct mt_ring_queue *queue_of(const struct mt_ring_claims *claims, unsigned queue)
 {
@@ -223,7 +216,7 @@ static void claim(struct mt_ring_claims *claims, int index, const struct mt_ring
 		seat->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		seat->owner = index;
 		seat->asleep = false;
-		seat->polled_ms = now_ms();
+		seat->polled_ms = mt_monotonic_ms();
 		connection->queues |= UINT64_C(1) << q;
 		descriptors[count++] = queue_of(claims, q)->memory_fd;
 		descriptors[count++] = seat->wake_fd;
@@ -425,7 +418,7 @@ static void show_counts(struct mt_ring_claims *claims, uint64_t now)
 
 static int look(struct mt_ring_claims *claims)
 {
-	uint64_t now = now_ms();
+	uint64_t now = mt_monotonic_ms();
 	bool hurry = false;
 
 	for (int c = 0; c < MAX_CONNECTIONS; c++)
@@ -616,14 +609,14 @@ void mt_ring_claims_stop(struct mt_output *output)
 {
 	struct mt_ring_output *ring = output->private;
 	struct mt_ring_claims *claims = ring->claims;
-	uint64_t end = now_ms() + FAREWELL_MS;
+	uint64_t end = mt_monotonic_ms() + FAREWELL_MS;
 	bool left = false;
 
 	if (claims == NULL)
 		return;
 	/* A consumer that still reads when the frames' memory goes would have to be waited for
 	 * there. */
-	while (!left && now_ms() < end) {
+	while (!left && mt_monotonic_ms() < end) {
 		pthread_mutex_lock(&claims->lock);
 		left = !anyone_left(claims);
 		pthread_mutex_unlock(&claims->lock);
@@ -659,7 +652,7 @@ void mt_ring_claims_status(struct mt_output *output, uint16_t queue, struct mt_r
 	status->attaches = seat->last_claim;
 	if (seat->owner != NO_ONE) {
 		const struct connection *connection = &claims->connections[seat->owner];
-		uint64_t now = now_ms();
+		uint64_t now = mt_monotonic_ms();
 
 		status->attached = connection->started;
 		status->heartbeat_age_ms = now > seat->polled_ms ? now - seat->polled_ms : 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A clock that no one sets, for waits, ages and rates. */
+/* A clock that no one sets, for waits, ages and rates. Here because outputs, control and consumers
+ * all need it. */
 #pragma once
 
 #include <stdint.h>

@@ -7,6 +7,7 @@
 
 #include "control/config_policy.h"
 #include "control/config_schema.h"
+#include "packet/ip.h"
 #include "policy/bpf.h"
 #include "policy/key.h"
 

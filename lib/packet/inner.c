@@ -6,20 +6,6 @@
 
 #include <rte_common.h>
 
-static bool has_ports(uint8_t protocol)
-{
-	switch (protocol) {
-	case IPPROTO_TCP:
-	case IPPROTO_UDP:
-	case IPPROTO_SCTP:
-	case IPPROTO_UDPLITE:
-	case IPPROTO_DCCP:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static uint32_t hash_endpoint(const struct mt_hash_config *hash, const struct mt_ip *ip,
 	const struct mt_address *address, uint16_t port)
 {
@@ -34,7 +20,7 @@ static uint32_t hash_ip(const struct rte_mbuf *frame, const struct mt_hash_confi
 	uint16_t ports[2] = {0, 0};
 	uint16_t scratch[2];
 
-	if (ip->complete && ip->fragment == MT_FRAGMENT_NONE && has_ports(ip->protocol)) {
+	if (ip->complete && ip->fragment == MT_FRAGMENT_NONE && mt_protocol_has_ports(ip->protocol)) {
 		const void *field = mt_read(frame, ip->payload, ip->end, sizeof(ports), scratch);
 
 		if (field != NULL)

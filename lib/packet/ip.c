@@ -31,6 +31,20 @@ uint16_t mt_ethertype_read(
 	}
 }
 
+bool mt_protocol_has_ports(int protocol)
+{
+	switch (protocol) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case IPPROTO_SCTP:
+	case IPPROTO_UDPLITE:
+	case IPPROTO_DCCP:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static bool read_ipv4(const struct rte_mbuf *frame, uint32_t offset, uint32_t end, struct mt_ip *ip)
 {
 	struct rte_ipv4_hdr scratch;

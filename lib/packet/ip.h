@@ -54,6 +54,9 @@ static inline const void *mt_read(
 bool mt_ip_read(const struct rte_mbuf *frame, uint32_t offset, uint32_t end, uint16_t ethertype,
 	struct mt_ip *ip);
 
+/* Does this protocol have ports where TCP and UDP have theirs? */
+bool mt_protocol_has_ports(int protocol);
+
 /* Skips up to two VLAN tags behind the MAC addresses at `offset`. Returns the ethertype (host
  * order) and leaves the offset of what follows it in `payload`; both are 0 when cut short. A third
  * tag is returned as its ethertype. IEEE 802.1Q. */

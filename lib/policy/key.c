@@ -15,20 +15,6 @@ enum {
 	VLAN_ID_MASK = 0x0fff,
 };
 
-bool mt_protocol_has_ports(int protocol)
-{
-	switch (protocol) {
-	case IPPROTO_TCP:
-	case IPPROTO_UDP:
-	case IPPROTO_SCTP:
-	case IPPROTO_UDPLITE:
-	case IPPROTO_DCCP:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static uint8_t direction_of(uint8_t flags)
 {
 	if ((flags & MT_FLAG_INGRESS) != 0)

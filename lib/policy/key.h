@@ -36,6 +36,3 @@ static_assert(sizeof(struct mt_key) == 48, "the key has no gaps");
 
 /* Reads `frame`, which has the flags `flags` (MT_FLAG_*); all but the segment. */
 void mt_key_read(const struct rte_mbuf *frame, uint8_t flags, struct mt_key *key);
-
-/* Does this protocol have ports where TCP and UDP have theirs? */
-bool mt_protocol_has_ports(int protocol);

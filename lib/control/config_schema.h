@@ -24,6 +24,3 @@ struct mt_config_range {
 };
 
 struct mt_config_range mt_config_schema_range(const char *path);
-
-/* A value of an enumeration that the contract names and this version refuses. */
-enum { MT_CONFIG_NOT_SUPPORTED = -1 };

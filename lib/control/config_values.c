@@ -179,14 +179,8 @@ static int check_choice(struct mt_config_lines *lines, const cyaml_schema_value_
 	const char *path, const char *text)
 {
 	for (uint32_t i = 0; i < schema->enumeration.count; i++) {
-		const cyaml_strval_t *choice = &schema->enumeration.strings[i];
-
-		if (strcmp(choice->str, text) != 0)
-			continue;
-		if (choice->val != MT_CONFIG_NOT_SUPPORTED)
+		if (strcmp(schema->enumeration.strings[i].str, text) == 0)
 			return 0;
-		return mt_config_lines_refuse(lines, path, "%s is not supported yet; allowed: %s",
-			text, mt_config_schema_help(path));
 	}
 	return mt_config_lines_refuse(lines, path, "\"%.60s\" is unknown; allowed: %s", text,
 		mt_config_schema_help(path));
@@ -243,18 +237,13 @@ static int check_fields(struct mt_config_lines *lines, const cyaml_schema_value_
 	int result = 0;
 
 	for (field = schema->mapping.fields; field->key != NULL && result == 0; field++) {
-		unsigned line;
 		const yaml_node_t *node =
-			mt_config_lines_value(lines, mapping, field->key, 0, &line);
+			mt_config_lines_value(lines, mapping, field->key, 0, NULL);
 
 		if (node == NULL)
 			continue;
 		add_key(path, field->key, child, sizeof(child));
-		if (field->value.type != CYAML_IGNORE)
-			result = check_tree(lines, &field->value, child, node);
-		else if (!is_empty(node))
-			result = mt_config_lines_refuse_at(
-				lines, line, child, "not supported yet; remove the key");
+		result = check_tree(lines, &field->value, child, node);
 	}
 	return result;
 }
@@ -283,7 +272,7 @@ static int check_tree(struct mt_config_lines *lines, const cyaml_schema_value_t 
 	return result;
 }
 
-/* The keys that `schema` knows, without those that are not supported yet. */
+/* The keys that `schema` knows. */
 static void list_keys(const cyaml_schema_value_t *schema, char *text, size_t size)
 {
 	const cyaml_schema_field_t *field;
@@ -291,9 +280,8 @@ static void list_keys(const cyaml_schema_value_t *schema, char *text, size_t siz
 
 	text[0] = '\0';
 	for (field = schema->mapping.fields; field->key != NULL && used < size; field++)
-		if (field->value.type != CYAML_IGNORE)
-			used += snprintf(text + used, size - used, "%s%s", used == 0 ? "" : ", ",
-				field->key);
+		used += snprintf(
+			text + used, size - used, "%s%s", used == 0 ? "" : ", ", field->key);
 }
 
 static int refuse_key(struct mt_config_lines *lines, const cyaml_schema_value_t *schema,

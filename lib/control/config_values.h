@@ -7,9 +7,8 @@
 #include "control/config_schema.h"
 
 /* Loads `text`; `lines` holds the same text. Checks types, unknown, missing and repeated keys,
- * choices, numbers and their ranges, and refuses keys that are not supported yet. Returns 0 and
- * *file, to be freed by mt_config_values_free(), or -EINVAL with the message written. Absent keys
- * are 0 or NULL. */
+ * choices, numbers and their ranges. Returns 0 and *file, to be freed by mt_config_values_free(),
+ * or -EINVAL with the message written. Absent keys are 0 or NULL. */
 int mt_config_values_load(struct mt_config_lines *lines, const char *text, size_t length,
 	struct mt_config_file **file);
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "packet/frame_info.h"
 
-#include <errno.h>
-
 #include <rte_errno.h>
 #include <rte_mbuf_dyn.h>
 
@@ -30,17 +28,5 @@ int mt_frame_info_register(void)
 	if (rte_mbuf_dynfield_register_offset(&timestamp, MT_FRAME_INFO_OFFSET) < 0
 		|| rte_mbuf_dynfield_register_offset(&rest, REST_OFFSET) < 0)
 		return -rte_errno;
-	return 0;
-}
-
-int mt_frame_info_check(void)
-{
-	struct rte_mbuf_dynfield found;
-	int offset = rte_mbuf_dynfield_lookup(MT_FRAME_INFO_NAME, &found);
-
-	if (offset < 0)
-		return -ENOENT;
-	if (offset != REST_OFFSET || found.size != rest.size)
-		return -EPROTO;
 	return 0;
 }

@@ -35,10 +35,6 @@ static_assert(offsetof(struct rte_mbuf, dynfield1) <= MT_FRAME_INFO_OFFSET
  * or -EBUSY if another library has taken the place, or another -errno. */
 int mt_frame_info_register(void);
 
-/* Checks that the process that owns the mbufs has the field where we expect it: for secondary
- * processes. Returns 0, -ENOENT if it has none, -EPROTO if it is elsewhere or another size. */
-int mt_frame_info_check(void);
-
 static inline struct mt_frame_info *mt_frame_info(struct rte_mbuf *frame)
 {
 	return RTE_PTR_ADD(frame, MT_FRAME_INFO_OFFSET);

@@ -20,7 +20,8 @@ static uint32_t hash_ip(const struct rte_mbuf *frame, const struct mt_hash_confi
 	uint16_t ports[2] = {0, 0};
 	uint16_t scratch[2];
 
-	if (ip->complete && ip->fragment == MT_FRAGMENT_NONE && mt_protocol_has_ports(ip->protocol)) {
+	if (ip->complete && ip->fragment == MT_FRAGMENT_NONE
+		&& mt_protocol_has_ports(ip->protocol)) {
 		const void *field = mt_read(frame, ip->payload, ip->end, sizeof(ports), scratch);
 
 		if (field != NULL)

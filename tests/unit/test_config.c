@@ -410,7 +410,7 @@ static const struct {
 		"keep_bytes, snap, length, filter, sample, sample_by"},
 	{BASE "sessions: {unknown: deny}\n",
 		":3: sessions.unknown: \"deny\" is unknown; allowed: accept, drop"},
-	/* of the contract, not supported yet */
+	/* of another type */
 	{BASE "outputs: [{name: a, type: tap, directory: /x}]\n",
 		":3: outputs[0].directory: does not belong to an output of type tap; allowed with "
 		"it: name, type, required, interface, mtu, filter, sample, sample_by"},

@@ -47,6 +47,7 @@ YAML
         for ring in one two filtered; do
             echo "  - {name: $ring, type: ring, length: 1024, when_absent: keep}"
         done
+        echo "  - {name: games, type: ring, length: 1024, when_absent: keep, group: games}"
     } >"$LAB_TMP/d.yaml"
     lab_daemon_start d "$LAB_TMP/d.yaml"
     wait_for "[ \$(lab_ledger d .accepted) -eq $COUNT ]" 20 "all accepted"
@@ -69,7 +70,7 @@ suricata_on() {
     local ring=$1 mode=$2 device=$3
 
     shift 3
-    mkdir "$LAB_TMP/$ring"
+    mkdir -p "$LAB_TMP/$ring"
     lab_spawn "$LAB_TARGET" "$LAB_TMP/$ring.log" \
         "$LAB_BUILD/mirrortap" --socket "$LAB_TMP/d.sock" exec -- \
         suricata -c "$LAB_TMP/suricata.yaml" -S "$LAB_TMP/test.rules" -l "$LAB_TMP/$ring" \
@@ -112,6 +113,13 @@ check "$(lab_ctl d outputs --json \
     "queues that Suricata's two threads read"
 suricata_end two
 same file two
+# It opens the ring when it is no longer root: its group may.
+mkdir -m 777 "$LAB_TMP/games"
+chmod o+x "$LAB_TMP"
+suricata_on games single mirrortap:games --user=nobody --group=games
+suricata_end games
+same file games
+! find "$LAB_TMP/games" -name eve.json -user root | grep -q . || lab_die "Suricata wrote as root"
 suricata_on filtered single mirrortap:filtered tcp port 80
 lab_daemon_stop d
 start # Suricata looks for it each half second

@@ -42,7 +42,7 @@ static uint64_t in_flight(struct mt_daemon *daemon)
 {
 	struct mt_ledger ledger;
 
-	mt_ledger_read(&daemon->datapath, &daemon->snapshot, &ledger);
+	mt_ledger_read(&daemon->datapath, daemon->snapshot, &ledger);
 	for (unsigned o = 0; o < ledger.outputs_count; o++)
 		ledger.in_flight += ledger.outputs[o].in_flight;
 	return ledger.in_flight;
@@ -139,8 +139,8 @@ bool mt_daemon_drain(struct mt_daemon *daemon, struct mt_ledger *ledger)
 	ended = wait_until(workers_ended, daemon, WORKERS_MS);
 	if (ended) {
 		free_queued(daemon);
-		for (uint16_t o = 0; o < daemon->snapshot.outputs_count; o++) {
-			struct mt_output *output = daemon->snapshot.outputs[o];
+		for (uint16_t o = 0; o < daemon->snapshot->outputs_count; o++) {
+			struct mt_output *output = daemon->snapshot->outputs[o];
 
 			if (output->ops->flush != NULL)
 				output->ops->flush(output);
@@ -148,6 +148,6 @@ bool mt_daemon_drain(struct mt_daemon *daemon, struct mt_ledger *ledger)
 	} else {
 		mt_log(MT_LOG_ERROR, "a worker does not end: what it holds stays in flight");
 	}
-	mt_ledger_read(datapath, &daemon->snapshot, ledger);
+	mt_ledger_read(datapath, daemon->snapshot, ledger);
 	return ended;
 }

@@ -180,6 +180,16 @@ static uint32_t receive_all(struct mt_worker *worker, int phase)
 	return received;
 }
 
+/* What a loop with packets took at the most, for those who wonder where packets were lost: in the
+ * worker, or while something else had its CPU. */
+static void count_longest(struct mt_worker *worker, uint64_t cycles)
+{
+	if (unlikely(cycles > worker->load.longest_cycles))
+		mt_count(&worker->load.longest_cycles, cycles - worker->load.longest_cycles);
+	if (unlikely(cycles > worker->slow_cycles))
+		mt_count(&worker->load.slow_loops, 1);
+}
+
 /* Charges the loop that began at `begin` to work or to waiting. Returns the time now. */
 static uint64_t count_load(struct mt_worker *worker, uint64_t begin, uint32_t packets)
 {
@@ -187,6 +197,7 @@ static uint64_t count_load(struct mt_worker *worker, uint64_t begin, uint32_t pa
 
 	if (packets > 0) {
 		mt_count(&worker->load.busy_cycles, now - begin);
+		count_longest(worker, now - begin);
 		mt_count(&worker->load.packets, packets);
 	} else {
 		mt_count(&worker->load.idle_cycles, now - begin);
@@ -203,6 +214,8 @@ int mt_worker_run(void *arg)
 
 	know_queues(worker);
 	mt_clock_set(&worker->clock);
+	worker->slow_cycles = rte_get_tsc_hz() / 1000000 * MT_SLOW_LOOP_US;
+	worker->snapshot = atomic_load_explicit(&datapath->snapshot, memory_order_acquire);
 	mt_idle_init(&worker->idle, worker->snapshot->idle);
 	rte_rcu_qsbr_thread_register(datapath->readers, worker->index);
 	rte_rcu_qsbr_thread_online(datapath->readers, worker->index);
@@ -213,6 +226,7 @@ int mt_worker_run(void *arg)
 
 		if (unlikely(phase == MT_PHASE_STOP))
 			break;
+		worker->snapshot = atomic_load_explicit(&datapath->snapshot, memory_order_acquire);
 		packets = receive_all(worker, phase);
 		packets += serve_queues(worker);
 		enter(worker, MT_STAGE_IDLE);
@@ -228,15 +242,58 @@ int mt_worker_run(void *arg)
 	return 0;
 }
 
-bool mt_datapath_synchronize(struct mt_datapath *datapath, unsigned limit_ms)
+static uint64_t deadline(unsigned limit_ms)
+{
+	return rte_get_timer_cycles() + rte_get_timer_hz() / 1000 * limit_ms;
+}
+
+/* Returns false when it is too late. */
+static bool wait_a_little(uint64_t end)
+{
+	nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+	return rte_get_timer_cycles() <= end;
+}
+
+static bool synchronize(struct mt_datapath *datapath, uint64_t end)
 {
 	uint64_t token = rte_rcu_qsbr_start(datapath->readers);
-	uint64_t end = rte_get_timer_cycles() + rte_get_timer_hz() / 1000 * limit_ms;
 
 	while (rte_rcu_qsbr_check(datapath->readers, token, false) == 0) {
-		if (rte_get_timer_cycles() > end)
+		if (!wait_a_little(end))
 			return false;
-		nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
 	}
 	return true;
+}
+
+bool mt_datapath_synchronize(struct mt_datapath *datapath, unsigned limit_ms)
+{
+	return synchronize(datapath, deadline(limit_ms));
+}
+
+/* Until the ring's owner has taken what is in it now. */
+static bool wait_for_ring(const struct rte_ring *ring, uint64_t end)
+{
+	uint32_t filled = __atomic_load_n(&ring->prod.tail, __ATOMIC_ACQUIRE);
+
+	while ((int32_t)(__atomic_load_n(&ring->cons.tail, __ATOMIC_ACQUIRE) - filled) < 0) {
+		if (!wait_a_little(end))
+			return false;
+	}
+	return true;
+}
+
+bool mt_datapath_settle(struct mt_datapath *datapath, unsigned limit_ms)
+{
+	uint64_t end = deadline(limit_ms);
+
+	if (!synchronize(datapath, end))
+		return false;
+	for (uint16_t q = 0; q < datapath->queues_count; q++) {
+		const struct rte_ring *ring = datapath->queues[q]->ring;
+
+		if (ring != NULL && !wait_for_ring(ring, end))
+			return false;
+	}
+	/* The last of them are in their owners' hands. */
+	return synchronize(datapath, end);
 }

@@ -333,6 +333,7 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 	daemon->plan = plan;
 	pthread_mutex_init(&daemon->lock, NULL);
 	pthread_mutex_init(&daemon->session_register.lock, NULL);
+	mt_live_captures_init(&daemon->captures);
 	mt_watch_init(&daemon->watch);
 	daemon->snapshot.queues = plan->queues;
 	mt_config_tunnels(config, &daemon->snapshot.tunnels);

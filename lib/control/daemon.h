@@ -11,6 +11,7 @@
 #include "control/eal.h"
 #include "control/host.h"
 #include "control/ledger.h"
+#include "control/live_capture.h"
 #include "control/log.h"
 #include "control/plan.h"
 #include "control/ports.h"
@@ -48,6 +49,7 @@ struct mt_daemon {
 	 * mending itself, and no one shall wait for that. */
 	char output_errors[MT_SNAPSHOT_MAX_OUTPUTS][MT_OUTPUT_MAX_ERROR];
 	struct mt_session_register session_register; /* of the metrics */
+	struct mt_live_captures captures;
 	uint64_t last_second; /* timer cycles at which what is done each second was done; control */
 	/* Reasons for drops that were told once. Control only. */
 	bool told_verdict[MT_VERDICT_COUNT];

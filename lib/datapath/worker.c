@@ -85,12 +85,11 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 	count_batch(worker, rx, &batch, received);
 	if (unlikely(batch.dropped_count > 0))
 		mt_release(batch.dropped, batch.dropped_count);
+	mt_sessions_count(&worker->sessions, &batch);
 	if (likely(batch.count > 0)) {
 		enter(worker, MT_STAGE_SPREAD);
-		mt_sessions_gather(&worker->sessions, &batch);
 		mt_stage_spread(worker, &batch);
 	}
-	mt_sessions_count(&worker->sessions, &batch);
 	return received;
 }
 

@@ -112,6 +112,30 @@ static json_t *reload_status(struct mt_daemon *daemon)
 		"refused", count(status.refused), "last", last);
 }
 
+static json_t *live_captures(struct mt_daemon *daemon)
+{
+	json_t *captures = json_array();
+	struct mt_live_statuses statuses;
+
+	mt_live_captures_read(&daemon->captures, &statuses);
+	for (unsigned c = 0; c < statuses.count; c++) {
+		const struct mt_live_status *status = &statuses.list[c];
+
+		json_array_append_new(captures,
+			json_pack("{s:o, s:i, s:i, s:s?, s:s?, s:o, s:o, s:i, s:o, s:o, s:o, s:o}",
+				"id", count(status->id), "pid", (int)status->pid, "uid",
+				(int)status->uid, "filter", status->filter, "session",
+				status->session, "vni",
+				status->has_vni ? count(status->vni) : json_null(), "count",
+				status->count != 0 ? count(status->count) : json_null(), "snaplen",
+				(int)status->snap, "since", count(status->since), "packets",
+				count(status->frames), "bytes", count(status->bytes), "lost",
+				count(status->lost)));
+	}
+	mt_live_statuses_free(&statuses);
+	return captures;
+}
+
 json_t *mt_api_status(struct mt_daemon *daemon)
 {
 	json_t *workers = json_array();
@@ -121,14 +145,15 @@ json_t *mt_api_status(struct mt_daemon *daemon)
 
 	for (unsigned w = 0; w < daemon->datapath.workers_count; w++)
 		json_array_append_new(workers, worker_status(daemon, w));
-	document = json_pack("{s:s, s:i, s:s, s:b, s:O, s:o, s:s, s:o, s:s, s:s, s:i, s:i, s:o}",
-		"version", MT_VERSION, "pid", (int)getpid(), "state",
+	document = json_pack(
+		"{s:s, s:i, s:s, s:b, s:O, s:o, s:s, s:o, s:s, s:s, s:i, s:i, s:o, s:o}", "version",
+		MT_VERSION, "pid", (int)getpid(), "state",
 		mt_daemon_is_draining(daemon) ? "draining" : "running", "healthy", healthy,
 		"warnings", json_object_get(health, "reasons"), "uptime_seconds",
 		count(mt_daemon_uptime(daemon)), "config", daemon->start_config->path, "reload",
 		reload_status(daemon), "file_prefix", daemon->eal.file_prefix, "decapsulation",
 		daemon->simd_name, "control_lcore", (int)daemon->plan->control_lcore, "control_cpu",
-		daemon->plan->control_cpu, "workers", workers);
+		daemon->plan->control_cpu, "workers", workers, "captures", live_captures(daemon));
 	json_decref(health);
 	return document;
 }

@@ -301,6 +301,7 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 		snprintf(error, error_size, "reload: eventfd: %s", strerror(-rc));
 		return rc;
 	}
+	mt_live_captures_init(&daemon->captures);
 	mt_watch_init(&daemon->watch);
 	rc = mt_eal_start(config, plan, &daemon->eal, error, error_size);
 	if (rc < 0)

@@ -157,6 +157,17 @@
 		"Consumers that the queue has had.")                                               \
 	X(CONSUMER_REFUSED, "mirrortap_consumer_refused", "counter", "",                           \
 		"Attempts to attach that were refused: taken, other version, no such queue.")      \
+	X(CAPTURES, "mirrortap_captures", "gauge", "", "Live captures that are running.")          \
+	X(CAPTURES_BEGUN, "mirrortap_captures_begun", "counter", "",                               \
+		"Live captures that were begun.")                                                  \
+	X(CAPTURES_REFUSED, "mirrortap_captures_refused", "counter", "",                           \
+		"Live captures that were refused because as many as there may be were running.")   \
+	X(CAPTURE_PACKETS, "mirrortap_capture_packets", "counter", "packets",                      \
+		"Frames that live captures got.")                                                  \
+	X(CAPTURE_BYTES, "mirrortap_capture_bytes", "counter", "bytes",                            \
+		"Bytes of the frames that live captures got.")                                     \
+	X(CAPTURE_LOST, "mirrortap_capture_lost_packets", "counter", "packets",                    \
+		"Frames that live captures lost because they were not read fast enough.")          \
 	X(SCRAPE_SECONDS, "mirrortap_scrape_duration_seconds", "gauge", "seconds",                 \
 		"Time that reading these numbers took.")
 

@@ -328,6 +328,20 @@ static void add_output(struct mt_metrics *m, struct mt_daemon *daemon, unsigned 
 		add_ring(m, output);
 }
 
+static void add_captures(struct mt_metrics *m, struct mt_daemon *daemon)
+{
+	struct mt_live_statuses statuses;
+
+	mt_live_captures_read(&daemon->captures, &statuses);
+	mt_metrics_add(m, MT_METRIC_CAPTURES, statuses.count, NULL);
+	mt_metrics_add(m, MT_METRIC_CAPTURES_BEGUN, statuses.begun, NULL);
+	mt_metrics_add(m, MT_METRIC_CAPTURES_REFUSED, statuses.refused, NULL);
+	mt_metrics_add(m, MT_METRIC_CAPTURE_PACKETS, statuses.frames, NULL);
+	mt_metrics_add(m, MT_METRIC_CAPTURE_BYTES, statuses.bytes, NULL);
+	mt_metrics_add(m, MT_METRIC_CAPTURE_LOST, statuses.lost, NULL);
+	mt_live_statuses_free(&statuses);
+}
+
 char *mt_metrics_text(struct mt_daemon *daemon, bool openmetrics, size_t *length)
 {
 	struct mt_port_sample *sample = malloc(sizeof(*sample));
@@ -350,6 +364,7 @@ char *mt_metrics_text(struct mt_daemon *daemon, bool openmetrics, size_t *length
 			add_queue(m, daemon, q);
 		for (unsigned o = 0; o < daemon->snapshot->outputs_count; o++)
 			add_output(m, daemon, o);
+		add_captures(m, daemon);
 		mt_metrics_add_real(m, MT_METRIC_SCRAPE_SECONDS,
 			(double)(rte_rdtsc() - begin) / (double)rte_get_tsc_hz(), NULL);
 		text = mt_metrics_render(m, openmetrics, length);

@@ -24,6 +24,11 @@ void mt_stage_host(struct mt_worker *worker, uint16_t port, struct mt_batch *bat
  * to mt_stage_deliver at once, the others to the owners' rings. Empties the batch. */
 void mt_stage_spread(struct mt_worker *worker, struct mt_batch *batch);
 
+/* live.c: copies of the frames of one queue, by its owner, for the live captures that want them.
+ * Leaves the frames as they are. */
+void mt_stage_capture(
+	struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames, uint16_t count);
+
 /* deliver.c: `count` frames of one queue, of `bytes` together, by its owner, to all outputs. */
 void mt_stage_deliver(struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames,
 	uint16_t count, uint64_t bytes);

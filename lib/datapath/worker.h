@@ -20,7 +20,10 @@
 enum {
 	MT_MAX_RX_PER_WORKER = 64,
 	MT_MAX_WORKERS = 128,
+	MT_DATAPATH_MAX_CAPTURES = 8, /* live ones, at a time */
 };
+
+struct mt_live;
 
 /* What the workers shall do. Writer: control. Readers: workers, each loop. */
 enum mt_phase {
@@ -62,6 +65,9 @@ struct mt_queue {
 
 struct mt_datapath {
 	_Atomic int phase; /* enum mt_phase */
+	/* Live captures: a set of places, and what is there. Writers: their threads, by
+	 * mt_live_attach() and mt_live_detach(). Readers: workers, for each delivery. */
+	_Atomic uint32_t capturing;
 	uint16_t queues_count;
 	uint16_t workers_count;
 	struct mt_queue *queues[MT_DATAPATH_MAX_QUEUES];
@@ -69,6 +75,7 @@ struct mt_datapath {
 	/* Ports that no worker may touch: they are being reset or are gone. Writer: control, which
 	 * then waits for the workers with mt_datapath_synchronize(). Readers: workers. */
 	_Atomic bool paused[MT_DATAPATH_MAX_PORTS];
+	_Atomic(struct mt_live *) captures[MT_DATAPATH_MAX_CAPTURES];
 	struct rte_rcu_qsbr *readers; /* each worker reports between loops that it holds nothing */
 	/* Writer: control, by mt_datapath_publish(). Readers: workers, at the begin of a loop. */
 	_Atomic(const struct mt_snapshot *) snapshot;

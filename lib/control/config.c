@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "control/config_dedup.h"
 #include "control/config_lines.h"
 #include "control/config_pcapng.h"
 #include "control/config_policy.h"
@@ -443,6 +444,8 @@ static int load(
 		result = check_http(lines, &file->config.http);
 	if (result == 0)
 		result = mt_config_policy(lines, &file->config);
+	if (result == 0)
+		result = mt_config_dedup(lines, &file->config);
 	if (result < 0)
 		mt_config_free(&file->config);
 	else

@@ -187,6 +187,19 @@ static int make_queue_ring(struct mt_daemon *daemon, uint16_t index)
 	return queue->ring == NULL ? -rte_errno : 0;
 }
 
+/* What else the owner of a queue needs for it, in its own memory. */
+static int make_queue_tables(struct mt_daemon *daemon, uint16_t index)
+{
+	const struct mt_config_dedup *dedup = &daemon->config->dedup;
+	struct mt_queue *queue = daemon->datapath.queues[index];
+
+	if (dedup->window_ms == 0)
+		return 0;
+	queue->dedup = mt_dedup_create(
+		dedup->entries, rte_rand(), daemon->plan->workers[queue->owner].numa_node);
+	return queue->dedup == NULL ? -ENOMEM : 0;
+}
+
 static int make_queues(struct mt_daemon *daemon)
 {
 	const struct mt_plan *plan = daemon->plan;
@@ -205,6 +218,8 @@ static int make_queues(struct mt_daemon *daemon)
 		datapath->queues[q]->owner = owner;
 		worker->owned[worker->owned_count++] = q;
 		rc = make_queue_ring(daemon, q);
+		if (rc == 0)
+			rc = make_queue_tables(daemon, q);
 		if (rc < 0)
 			return rc;
 	}
@@ -340,6 +355,12 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 	daemon->snapshot.idle = config->dataplane.idle;
 	daemon->snapshot.plain_hash = config->dataplane.hash.fields == MT_HASH_5_TUPLE
 		&& !config->dataplane.hash.include_vni;
+	daemon->snapshot.dedup = (struct mt_dedup_config){
+		.window_ms = config->dedup.window_ms,
+		.bytes = config->dedup.payload_bytes,
+		.across_sessions = config->dedup.across_sessions,
+		.ignore_dscp = config->dedup.ignore_dscp,
+	};
 	rc = mt_eal_start(config, plan, &daemon->eal, error, error_size);
 	if (rc < 0)
 		return rc;
@@ -459,6 +480,7 @@ void mt_daemon_stop(struct mt_daemon *daemon)
 		mt_port_free(&daemon->ports[p]);
 	for (unsigned q = 0; q < datapath->queues_count; q++) {
 		rte_ring_free(datapath->queues[q]->ring);
+		mt_dedup_destroy(datapath->queues[q]->dedup);
 		rte_free(datapath->queues[q]);
 	}
 	for (unsigned w = 0; w < datapath->workers_count; w++)

@@ -10,6 +10,7 @@ static void read_queues(struct mt_datapath *datapath, struct mt_ledger *ledger)
 		mt_commit_read(&counters->commit, (uint64_t *)&counts,
 			(const uint64_t *)&counters->counts, sizeof(counts));
 		ledger->accepted += counts.accepted;
+		ledger->drops[MT_VERDICT_DUPLICATE] += counts.duplicates;
 		ledger->drops[MT_VERDICT_STOPPED] += counts.stopped;
 		for (uint16_t w = 0; w < datapath->workers_count; w++)
 			ledger->drops[MT_VERDICT_QUEUE_FULL] += __atomic_load_n(
@@ -94,7 +95,7 @@ static void read_once(
 	read_queues(datapath, ledger);
 	queued = read_workers(datapath, ledger);
 	ledger->in_flight = queued - ledger->accepted - ledger->drops[MT_VERDICT_QUEUE_FULL]
-		- ledger->drops[MT_VERDICT_STOPPED];
+		- ledger->drops[MT_VERDICT_DUPLICATE] - ledger->drops[MT_VERDICT_STOPPED];
 
 	accounted = ledger->host + ledger->accepted + ledger->in_flight;
 	for (unsigned v = MT_VERDICT_HOST + 1; v < MT_VERDICT_COUNT; v++)

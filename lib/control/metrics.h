@@ -147,6 +147,13 @@
 		"Consumers that the queue has had.")                                               \
 	X(CONSUMER_REFUSED, "mirrortap_consumer_refused", "counter", "",                           \
 		"Attempts to attach that were refused: taken, other version, no such queue.")      \
+	X(QUEUE_DUPLICATES, "mirrortap_queue_duplicate_packets", "counter", "packets",             \
+		"Packets that the queue's de-duplication dropped.")                                \
+	X(DEDUP_EVICTED, "mirrortap_dedup_evicted", "counter", "",                                 \
+		"Packets forgotten within the window, because the de-duplication's table was "     \
+		"full.")                                                                           \
+	X(SESSION_DUPLICATES, "mirrortap_session_duplicate_packets", "counter", "packets",         \
+		"Inner frames of the session that were dropped as duplicates.")                    \
 	X(SCRAPE_SECONDS, "mirrortap_scrape_duration_seconds", "gauge", "seconds",                 \
 		"Time that reading these numbers took.")
 

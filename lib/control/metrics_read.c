@@ -207,6 +207,12 @@ static void add_queue(struct mt_metrics *m, struct mt_daemon *daemon, unsigned i
 		NULL);
 	mt_metrics_add(m, MT_METRIC_QUEUE_HIGH_WATER, mt_counter(&queue->counters.high_water),
 		"queue", name.text, NULL);
+	if (queue->dedup != NULL) {
+		mt_metrics_add(
+			m, MT_METRIC_QUEUE_DUPLICATES, counts.duplicates, "queue", name.text, NULL);
+		mt_metrics_add(m, MT_METRIC_DEDUP_EVICTED, mt_counter(&queue->dedup->evicted),
+			"queue", name.text, NULL);
+	}
 	add_latency(m, &queue->counters.latency, name.text);
 }
 
@@ -255,6 +261,9 @@ static void add_session(struct mt_metrics *m, const char *vni, const char *name,
 		name, NULL);
 	mt_metrics_add(
 		m, MT_METRIC_SESSION_DROPPED, counts->drops, "vni", vni, "session", name, NULL);
+	if (counts->duplicates != 0)
+		mt_metrics_add(m, MT_METRIC_SESSION_DUPLICATES, counts->duplicates, "vni", vni,
+			"session", name, NULL);
 	if (counts->last_ns != 0)
 		mt_metrics_add(m, MT_METRIC_SESSION_LAST_SEEN, counts->last_ns / 1000000000, "vni",
 			vni, "session", name, NULL);

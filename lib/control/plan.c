@@ -337,8 +337,11 @@ static int size_memory(struct maker *maker)
 		if (config->outputs[i].type == MT_OUTPUT_PORT)
 			plan->outputs_bytes += PORT_OUTPUT_BYTES;
 	}
+	if (config->dedup.window_ms != 0)
+		plan->dedup_bytes = plan->queues * mt_dedup_bytes(config->dedup.entries);
 	plan->workers_bytes = (uint64_t)plan->workers_count * MT_PLAN_WORKER_BYTES;
-	plan->total_bytes = plan->workers_bytes + plan->rings_bytes + plan->outputs_bytes;
+	plan->total_bytes =
+		plan->workers_bytes + plan->rings_bytes + plan->dedup_bytes + plan->outputs_bytes;
 	for (unsigned i = 0; i < config->ports_count; i++) {
 		if (choose_buffer(maker, i) < 0)
 			return -EINVAL;
@@ -463,6 +466,15 @@ static void print_policy(const struct mt_policy_spec *policy, FILE *stream)
 	fprintf(stream, "filters: %u, with %u rules\n", policy->filters_count, rules);
 }
 
+static void print_dedup(const struct mt_config_dedup *dedup, FILE *stream)
+{
+	if (dedup->window_ms == 0)
+		return;
+	fprintf(stream, "de-duplication: within %u ms, %s, %u entries for each queue\n",
+		dedup->window_ms, dedup->across_sessions ? "across sessions" : "by session",
+		mt_dedup_entries(dedup->entries));
+}
+
 static void print_memory(const struct mt_config *config, const struct mt_plan *plan, FILE *stream)
 {
 	uint64_t pages = (plan->total_bytes + HUGEPAGE_BYTES - 1) / HUGEPAGE_BYTES;
@@ -480,6 +492,9 @@ static void print_memory(const struct mt_config *config, const struct mt_plan *p
 	fprintf(stream, "  workers %18s %8.1f MiB\n", "", mebibytes(plan->workers_bytes));
 	fprintf(stream, "  rings %20s %8.1f MiB  (%u to queues, %u to files)\n", "",
 		mebibytes(plan->rings_bytes), count_queue_rings(plan), output_rings);
+	if (plan->dedup_bytes > 0)
+		fprintf(stream, "  de-duplication %11s %8.1f MiB  (%u tables)\n", "",
+			mebibytes(plan->dedup_bytes), plan->queues);
 	fprintf(stream,
 		"  total %20s %8.1f MiB = %" PRIu64
 		" hugepages of 2 MiB, without what the devices' "
@@ -513,6 +528,7 @@ void mt_plan_print(const struct mt_config *config, const struct mt_plan *plan, F
 	print_udp_ports(
 		"GENEVE", config->tunnels.geneve_ports, config->tunnels.geneve_ports_count, stream);
 	print_policy(&config->policy, stream);
+	print_dedup(&config->dedup, stream);
 	print_outputs(config, plan->queues, stream);
 	print_memory(config, plan, stream);
 }

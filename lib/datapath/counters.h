@@ -20,7 +20,7 @@ struct mt_receive_counts {
 	uint64_t packets[MT_DATAPATH_MAX_PORTS]; /* per port, by its place in the configuration */
 	uint64_t bytes[MT_DATAPATH_MAX_PORTS];
 	uint64_t host[MT_DATAPATH_MAX_PORTS];
-	uint64_t verdicts[MT_VERDICT_COUNT]; /* but not accepted, queue_full, stopped */
+	uint64_t verdicts[MT_VERDICT_COUNT]; /* but not accepted, queue_full, duplicate, stopped */
 	uint64_t queued;                     /* decapsulated and on the way to their queues */
 };
 
@@ -29,10 +29,12 @@ struct mt_receive_counters {
 	struct mt_receive_counts counts;
 } __rte_cache_aligned;
 
-/* What left a queue's way. Always: queued = sum(accepted + full + stopped) + in flight. */
+/* What left a queue's way. Always: queued = sum(accepted + full + duplicates + stopped) + in
+ * flight. */
 struct mt_queue_counts {
 	uint64_t accepted; /* given to the outputs */
 	uint64_t accepted_bytes;
+	uint64_t duplicates;
 	uint64_t stopped; /* written by control when the workers have ended */
 };
 

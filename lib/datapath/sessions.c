@@ -180,6 +180,20 @@ void mt_sessions_count(struct mt_sessions *sessions, const struct mt_batch *batc
 		count_drops(sessions, batch);
 }
 
+void mt_sessions_count_duplicates(
+	struct mt_sessions *sessions, struct rte_mbuf **frames, uint16_t count)
+{
+	for (uint16_t i = 0; i < count; i++) {
+		const struct mt_frame_info *info = mt_frame_info(frames[i]);
+		uint32_t entry;
+
+		/* It may be the first that this worker sees of the session. */
+		sessions->time_ns = info->time_ns;
+		entry = find(sessions, mt_frame_vni(info));
+		mt_count(&sessions->entries[entry].counts.duplicates, 1);
+	}
+}
+
 bool mt_sessions_read(const struct mt_sessions *sessions, uint32_t entry, uint32_t *vni,
 	struct mt_session_counts *counts)
 {
@@ -197,6 +211,7 @@ bool mt_sessions_read(const struct mt_sessions *sessions, uint32_t entry, uint32
 		.bytes = mt_counter(&from->bytes),
 		.truncated = mt_counter(&from->truncated),
 		.drops = mt_counter(&from->drops),
+		.duplicates = mt_counter(&from->duplicates),
 		.first_ns = mt_counter(&from->first_ns),
 		.last_ns = mt_counter(&from->last_ns),
 	};

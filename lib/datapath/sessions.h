@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Counters per session (VNI), a table in each worker's memory. Nothing is evicted, so no counter
  * goes back, and what finds no place is counted in one more entry, so that nothing is missing:
- * summed over all entries of all workers, packets = accepted + stopped + in flight.
+ * summed over all entries of all workers, packets = accepted + duplicate + stopped + in flight.
  *
  * Writer: the worker. Readers: any thread, without a lock: a key is published with release, behind
  * it the counters are relaxed. */
@@ -29,11 +29,12 @@ enum {
 };
 
 struct mt_session_counts {
-	uint64_t packets;   /* inner frames that went on to their queues */
-	uint64_t bytes;     /* of these frames */
-	uint64_t truncated; /* of these frames, those that arrived cut */
-	uint64_t drops;     /* whose VNI was known: inner_too_short, no_headroom, queue_full */
-	uint64_t first_ns;  /* since 1970-01-01 UTC; 0: never */
+	uint64_t packets;    /* inner frames that went on to their queues */
+	uint64_t bytes;      /* of these frames */
+	uint64_t truncated;  /* of these frames, those that arrived cut */
+	uint64_t drops;      /* whose VNI was known: inner_too_short, no_headroom, queue_full */
+	uint64_t duplicates; /* of these packets, those that were dropped behind their queues */
+	uint64_t first_ns;   /* since 1970-01-01 UTC; 0: never */
 	uint64_t last_ns;
 };
 
@@ -72,6 +73,11 @@ void mt_sessions_lose(struct mt_sessions *sessions, struct rte_mbuf **frames, ui
 /* Counts what was gathered, and the drops of the batch whose VNI is known. The batch's frames may
  * be gone. */
 void mt_sessions_count(struct mt_sessions *sessions, const struct mt_batch *batch);
+
+/* Frames that their queue's owner, this worker, found to be duplicates. Who received them has
+ * counted them as packets. */
+void mt_sessions_count_duplicates(
+	struct mt_sessions *sessions, struct rte_mbuf **frames, uint16_t count);
 
 /* Reads one entry, 0 <= `entry` < MT_SESSION_ENTRIES; any thread. Returns false if it is free.
  * `vni` is not set for MT_SESSION_OTHER, which always is there. */

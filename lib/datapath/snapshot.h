@@ -9,6 +9,7 @@
 #include "datapath/idle.h"
 #include "packet/facts.h"
 #include "packet/fast.h"
+#include "policy/dedup.h"
 
 struct mt_output;
 struct mt_policy;
@@ -25,6 +26,7 @@ struct mt_snapshot {
 	bool plain_hash;                /* the hash is the default one: 5-tuple, without the VNI */
 	bool chooses;                   /* the policy does not send all frames to all outputs */
 	const struct mt_policy *policy; /* sessions and filters; NULL: none */
+	struct mt_dedup_config dedup;   /* of all queues' tables, which then are there */
 	uint16_t queues;
 	uint16_t outputs_count;
 	struct mt_output *outputs[MT_SNAPSHOT_MAX_OUTPUTS];

@@ -112,8 +112,7 @@ static uint16_t serve_queue(struct mt_worker *worker, uint16_t index)
 					count + left - queue->counters.high_water);
 			for (uint16_t i = 0; i < count; i++)
 				bytes += frames[i]->pkt_len;
-			mt_times_read(&times, frames, count);
-			mt_stage_deliver(worker, index, frames, count, bytes);
+			mt_queue_pass(worker, index, frames, count, bytes, &times);
 			mt_latency_measure(&queue->counters.latency,
 				mt_clock_ns(&worker->clock, rte_rdtsc()), &times);
 		}

@@ -15,6 +15,7 @@
 #include "datapath/idle.h"
 #include "datapath/sessions.h"
 #include "datapath/snapshot.h"
+#include "policy/dedup.h"
 #include "policy/policy.h"
 
 enum {
@@ -56,7 +57,8 @@ struct mt_rx {
 struct mt_queue {
 	/* NULL if no worker but the owner feeds it. Producers: other receiving workers. */
 	struct rte_ring *ring;
-	uint16_t owner; /* index of the worker */
+	uint16_t owner;         /* index of the worker */
+	struct mt_dedup *dedup; /* the owner's; NULL: none */
 	struct mt_queue_counters counters;
 } __rte_cache_aligned;
 

@@ -6,26 +6,29 @@
 #include "output/release.h"
 
 enum {
-	AHEAD = 4, /* frames whose first bytes are fetched before they are read */
+	AHEAD = 4,              /* frames whose bytes are fetched before they are read */
+	HEADERS = 14 + 40 + 20, /* of a usual frame, before the bytes of its payload */
 };
 
-static inline void prefetch_frame(struct rte_mbuf *frame)
+/* No one else reads the payload on its way: it is where the device put it. */
+static inline void prefetch_frame(struct rte_mbuf *frame, uint32_t payload_bytes)
 {
 	const uint8_t *bytes = rte_pktmbuf_mtod(frame, const uint8_t *);
+	uint32_t length = RTE_MIN(frame->data_len, HEADERS + payload_bytes);
 
-	rte_prefetch0(bytes);
-	rte_prefetch0(bytes + RTE_CACHE_LINE_SIZE);
 	rte_prefetch0(mt_frame_info(frame));
+	for (uint32_t at = 0; at < length; at += RTE_CACHE_LINE_SIZE)
+		rte_prefetch0(bytes + at);
 }
 
 static void read_all(const struct mt_dedup *dedup, const struct mt_dedup_config *config,
 	struct rte_mbuf *const *frames, uint16_t count, struct mt_fingerprint *prints)
 {
 	for (uint16_t i = 0; i < RTE_MIN(count, (uint16_t)AHEAD); i++)
-		prefetch_frame(frames[i]);
+		prefetch_frame(frames[i], config->bytes);
 	for (uint16_t i = 0; i < count; i++) {
 		if (i + AHEAD < count)
-			prefetch_frame(frames[i + AHEAD]);
+			prefetch_frame(frames[i + AHEAD], config->bytes);
 		mt_dedup_read(dedup, config, frames[i], &prints[i]);
 		mt_dedup_prefetch(dedup, &prints[i]);
 	}

@@ -433,44 +433,66 @@ static uint32_t *find_claim(struct mt_dedup_entry *entry, uint32_t point)
 							   : &entry->points[MT_DEDUP_POINTS - 1];
 }
 
-bool mt_dedup_check(struct mt_dedup *dedup, const struct mt_dedup_config *config,
-	const struct mt_fingerprint *print)
-{
-	struct mt_dedup_bucket *bucket = &dedup->buckets[print->headers & dedup->mask];
-	const uint32_t window = mt_dedup_ticks(config->window_ms);
-	struct mt_dedup_entry *oldest = &bucket->ways[0];
-	int64_t oldest_age = INT64_MIN;
-	int64_t copied_age = INT64_MIN;
-	uint32_t *claim = NULL;
+/* What was found in the buckets that were looked at. */
+struct finding {
+	uint32_t *claim; /* in the oldest of those that it may be a copy of; NULL: none */
+	int64_t claim_age;
+	struct mt_dedup_entry *oldest; /* free and stale ones are the oldest of all */
+	int64_t oldest_age;
+};
 
-	if (unlikely(print->headers == 0))
-		return false;
+/* Returns how many entries have the same headers. */
+static inline unsigned look(struct mt_dedup_bucket *bucket, const struct mt_fingerprint *print,
+	uint32_t window, struct finding *finding)
+{
+	unsigned alike = 0;
+
 	for (unsigned w = 0; w < MT_DEDUP_WAYS; w++) {
 		struct mt_dedup_entry *entry = &bucket->ways[w];
 		bool fresh = entry->headers != 0 && is_fresh(print->tick, entry->tick, window);
-		/* Free and stale ones are the oldest of all. */
 		int64_t age = fresh ? (int32_t)(print->tick - entry->tick) : INT64_MAX;
 
-		if (unlikely(fresh && is_equal(entry, print) && age > copied_age)) {
-			uint32_t *found = find_claim(entry, print->point);
+		alike += entry->headers == print->headers;
+		if (unlikely(fresh && is_equal(entry, print) && age > finding->claim_age)) {
+			uint32_t *claim = find_claim(entry, print->point);
 
-			if (found != NULL) {
-				claim = found;
-				copied_age = age;
+			if (claim != NULL) {
+				finding->claim = claim;
+				finding->claim_age = age;
 			}
 		}
-		if (age > oldest_age) {
-			oldest_age = age;
-			oldest = entry;
+		if (age > finding->oldest_age) {
+			finding->oldest_age = age;
+			finding->oldest = entry;
 		}
 	}
-	if (claim != NULL) {
-		*claim = print->point;
+	return alike;
+}
+
+bool mt_dedup_check(struct mt_dedup *dedup, const struct mt_dedup_config *config,
+	const struct mt_fingerprint *print)
+{
+	const uint32_t window = mt_dedup_ticks(config->window_ms);
+	struct finding finding = {.claim_age = INT64_MIN, .oldest_age = INT64_MIN};
+
+	if (unlikely(print->headers == 0))
+		return false;
+	/* A packet that repeats in every byte would fill its bucket alone, and push out the copies
+	 * that it waits for: it may take the next ones too. */
+	for (uint32_t n = 0; n < MT_DEDUP_BUCKETS; n++) {
+		unsigned alike = look(&dedup->buckets[(print->headers + n) & dedup->mask], print,
+			window, &finding);
+
+		if (likely(alike == 0 || (alike == 1 && finding.claim != NULL)))
+			break;
+	}
+	if (finding.claim != NULL) {
+		*finding.claim = print->point;
 		return true;
 	}
-	if (oldest_age != INT64_MAX)
+	if (finding.oldest_age != INT64_MAX)
 		__atomic_store_n(&dedup->evicted, dedup->evicted + 1, __ATOMIC_RELAXED);
-	*oldest = (struct mt_dedup_entry){
+	*finding.oldest = (struct mt_dedup_entry){
 		.headers = print->headers,
 		.near = print->near,
 		.far = print->far,

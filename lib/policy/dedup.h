@@ -19,6 +19,7 @@
 
 enum {
 	MT_DEDUP_WAYS = 4,
+	MT_DEDUP_BUCKETS = 4,      /* that a packet which repeats in every byte may fill */
 	MT_DEDUP_POINTS = 3,       /* mirror points of one packet that are told apart */
 	MT_DEDUP_TICK_SHIFT = 10,  /* a tick is 1,024 ns */
 	MT_DEDUP_NEAR_BYTES = 64,  /* the first part of what follows the headers */
@@ -50,7 +51,7 @@ struct mt_dedup_entry {
 };
 static_assert(sizeof(struct mt_dedup_entry) == 32, "four entries are two cache lines");
 
-/* A packet is looked for in the one bucket that its headers choose. */
+/* A packet is looked for in the bucket that its headers choose. */
 struct mt_dedup_bucket {
 	struct mt_dedup_entry ways[MT_DEDUP_WAYS];
 } __rte_aligned(128);

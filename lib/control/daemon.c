@@ -38,6 +38,7 @@ static int start_policy(struct mt_daemon *daemon, char *error, size_t error_size
 		return -EINVAL;
 	daemon->snapshot.policy = daemon->policy;
 	daemon->snapshot.chooses = mt_policy_chooses(daemon->policy);
+	daemon->snapshot.dedup.by_outputs = daemon->snapshot.chooses;
 	mt_log(MT_LOG_INFO, "policy: %u session%s, %u filter%s, other VNIs: %s",
 		spec->sessions_count, spec->sessions_count == 1 ? "" : "s", spec->filters_count,
 		spec->filters_count == 1 ? "" : "s", spec->drop_unknown ? "drop" : "accept");

@@ -13,6 +13,7 @@
 #include "packet/flow_hash.h"
 #include "packet/frame_info.h"
 #include "packet/ip.h"
+#include "policy/policy.h"
 
 enum {
 	TCP_LENGTH = 20,
@@ -122,15 +123,19 @@ struct headers {
 
 /* Never 0. */
 static inline uint64_t digest_headers(const struct mt_dedup *dedup,
-	const struct mt_dedup_config *config, const struct headers *headers, uint32_t vni)
+	const struct mt_dedup_config *config, const struct headers *headers,
+	const struct rte_mbuf *frame)
 {
 	uint64_t rest = headers->kind;
 	uint64_t h;
 
+	static_assert(MT_POLICY_MAX_OUTPUTS <= 16, "outputs fit behind the VNI");
+	if (config->by_outputs)
+		rest |= (uint64_t)mt_choices_delivered(*mt_frame_choices_of(frame)) << 40;
 	if (!config->ignore_dscp)
 		rest |= (uint64_t)headers->dscp << 8;
 	if (!config->across_sessions)
-		rest |= (uint64_t)vni << 16;
+		rest |= (uint64_t)mt_frame_vni(mt_frame_info_of(frame)) << 16;
 	h = fold(headers->fixed ^ dedup->secret[0], headers->addresses ^ dedup->secret[1]);
 	h = fold(h ^ headers->transport[0], headers->transport[1] ^ dedup->secret[2]);
 	h = fold(h ^ headers->transport[2], rest ^ dedup->secret[3]);
@@ -335,7 +340,7 @@ static __rte_noinline void read_any(const struct mt_dedup *dedup,
 		print->headers = 0;
 		return;
 	}
-	print->headers = digest_headers(dedup, config, &headers, mt_frame_vni(info));
+	print->headers = digest_headers(dedup, config, &headers, frame);
 	print->point = digest_point(
 		mt_read(frame, 0, frame->pkt_len, sizeof(macs_scratch), macs_scratch), info);
 	length = RTE_MIN(content.there - content.at, config->bytes);
@@ -385,8 +390,7 @@ static inline bool read_common(const struct mt_dedup *dedup, const struct mt_ded
 	headers.dscp = ip[1] & DSCP_MASK;
 	headers.fixed = mt_load64(ip + 2) & MT_BYTES(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0xff);
 	headers.addresses = mt_load64(ip + 12);
-	print->headers =
-		digest_headers(dedup, config, &headers, mt_frame_vni(mt_frame_info_of(frame)));
+	print->headers = digest_headers(dedup, config, &headers, frame);
 	print->point = digest_point(bytes, mt_frame_info_of(frame));
 	digest_content(dedup, config, bytes + content.at, &content, print);
 	return true;

@@ -31,6 +31,7 @@ struct mt_dedup_config {
 	uint32_t bytes;     /* looked at behind the transport header; 64 to MT_DEDUP_MAX_BYTES */
 	bool across_sessions;
 	bool ignore_dscp;
+	bool by_outputs; /* the policy chooses: a copy for other outputs is none */
 };
 
 /* What a packet is known by. Each part is compared where both frames have it. */

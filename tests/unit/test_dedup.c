@@ -18,6 +18,7 @@
 #include "build_packet.h"
 #include "packet/frame_info.h"
 #include "policy/dedup.h"
+#include "policy/policy.h"
 #include "random_packet.h"
 
 enum {
@@ -38,7 +39,8 @@ struct seen {
 	uint32_t source;
 	uint32_t vni;
 	uint64_t time_ns;
-	uint32_t piece; /* bytes of a segment; 0: one segment */
+	uint32_t piece;   /* bytes of a segment; 0: one segment */
+	uint32_t choices; /* of outputs */
 };
 
 /* Is it a duplicate? In segments of the very size of their bytes, so that a sanitizer sees. */
@@ -63,6 +65,7 @@ static bool check_seen(
 		.original_length =
 			seen->original_length != 0 ? seen->original_length : packet->length,
 	};
+	*mt_frame_choices(&chain.segments[0]) = seen->choices;
 	mt_dedup_read(dedup, config, &chain.segments[0], &print);
 	chain_free(&chain);
 	return mt_dedup_check(dedup, config, &print);
@@ -478,6 +481,41 @@ static void tells_points(void **state)
 	mt_dedup_destroy(dedup);
 }
 
+/* A copy that goes to other outputs is not one to them. What an output does not take by itself does
+ * not count. */
+static void tells_outputs(void **state)
+{
+	static const struct {
+		uint32_t first;
+		uint32_t second;
+		bool duplicate;
+	} cases[] = {
+		{1, 1, true},
+		{1, 2, false},
+		{3, 1, false},
+		{1, MT_CHOICE_DELIVER | MT_CHOICE_SAMPLED << 1, true},
+		{MT_CHOICE_SAMPLED, MT_CHOICE_DELIVER, false},
+		{1, 1 << 15, false},
+	};
+	struct mt_dedup_config config = plain;
+	static struct seen seen;
+
+	(void)state;
+	for (size_t c = 0; c < 2 * RTE_DIM(cases); c++) {
+		struct mt_dedup *dedup = create(1024);
+
+		config.by_outputs = c % 2 == 0;
+		seen = (struct seen){.source = 1, .vni = 1, .choices = cases[c / 2].first};
+		tcp4(&seen.packet);
+		assert_false(check_seen(dedup, &config, &seen));
+		seen.source = 2;
+		seen.choices = cases[c / 2].second;
+		assert_int_equal(check_seen(dedup, &config, &seen),
+			!config.by_outputs || cases[c / 2].duplicate);
+		mt_dedup_destroy(dedup);
+	}
+}
+
 /* The same bytes twice from one point are two packets: a ping with identification 0, a resolver
  * that asks again. Each has a copy at the other end, in any order. */
 static void keeps_repetitions(void **state)
@@ -847,6 +885,7 @@ int main(void)
 		cmocka_unit_test(tells_changes),
 		cmocka_unit_test(configures),
 		cmocka_unit_test(tells_points),
+		cmocka_unit_test(tells_outputs),
 		cmocka_unit_test(keeps_repetitions),
 		cmocka_unit_test(survives_loss),
 		cmocka_unit_test(keeps_retransmissions),

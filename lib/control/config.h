@@ -13,6 +13,7 @@
 #include "datapath/idle.h"
 #include "packet/facts.h"
 #include "policy/dedup.h"
+#include "policy/reorder.h"
 #include "policy/spec.h"
 
 enum {
@@ -82,6 +83,12 @@ struct mt_config_dedup {
 	uint32_t payload_bytes; /* looked at behind the transport header */
 	bool across_sessions;
 	bool ignore_dscp;
+};
+
+/* All 0: no reordering. */
+struct mt_config_reorder {
+	uint32_t window_us;
+	uint32_t packets; /* that one queue holds back */
 };
 
 enum mt_config_direction {
@@ -207,6 +214,7 @@ struct mt_config {
 	struct mt_config_filter *filters;
 	unsigned filters_count;
 	struct mt_config_dedup dedup;
+	struct mt_config_reorder reorder;
 	struct mt_config_output *outputs;
 	unsigned outputs_count;
 	struct mt_config_http http;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The configuration's section dedup: defaults, and what must agree with other sections. */
+/* The configuration's sections dedup and reorder: defaults, and what must agree with other
+ * sections.
+ */
 #pragma once
 
 #include "control/config.h"

@@ -208,6 +208,12 @@ static const cyaml_schema_field_t dedup_keys[] = {
 	CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t reorder_keys[] = {
+	CYAML_FIELD_UINT("window_us", CYAML_FLAG_OPTIONAL, struct mt_config_reorder, window_us),
+	CYAML_FIELD_UINT("packets", CYAML_FLAG_OPTIONAL, struct mt_config_reorder, packets),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t output_keys[] = {
 	TEXT("name", CYAML_FLAG_POINTER, struct mt_config_output, name),
 	CHOICE("type", CYAML_FLAG_DEFAULT, struct mt_config_output, type, output_types),
@@ -269,6 +275,8 @@ static const cyaml_schema_field_t file_keys[] = {
 		&filter_entry, 0, MT_MAX_FILTERS),
 	CYAML_FIELD_MAPPING(
 		"dedup", CYAML_FLAG_OPTIONAL, struct mt_config_file, config.dedup, dedup_keys),
+	CYAML_FIELD_MAPPING("reorder", CYAML_FLAG_OPTIONAL, struct mt_config_file, config.reorder,
+		reorder_keys),
 	CYAML_FIELD_SEQUENCE("outputs", OPTIONAL_LIST, struct mt_config_file, config.outputs,
 		&output_entry, 0, MT_MAX_OUTPUTS),
 	CYAML_FIELD_MAPPING(
@@ -411,6 +419,13 @@ static const struct rule rules[] = {
 	{.path = "dedup.payload_bytes",
 		.help = "a number from 64 to 9216",
 		.range = {MT_DEDUP_NEAR_BYTES, MT_DEDUP_MAX_BYTES, false}},
+	{.path = "reorder", .help = "a mapping with window_us and packets"},
+	{.path = "reorder.window_us",
+		.help = "a number from 1 to 100000",
+		.range = {1, 100000, false}},
+	{.path = "reorder.packets",
+		.help = "a number from 16 to 8192",
+		.range = {16, MT_REORDER_MAX_PACKETS, false}},
 	{.path = "outputs", .help = "a list of outputs"},
 	{.path = "outputs[]", .help = "a mapping with at least name and type"},
 	{.path = "outputs[].name", .help = "1 to 15 of A-Z a-z 0-9 _ -"},

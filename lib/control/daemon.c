@@ -191,14 +191,22 @@ static int make_queue_ring(struct mt_daemon *daemon, uint16_t index)
 /* What else the owner of a queue needs for it, in its own memory. */
 static int make_queue_tables(struct mt_daemon *daemon, uint16_t index)
 {
-	const struct mt_config_dedup *dedup = &daemon->config->dedup;
+	const struct mt_config *config = daemon->config;
 	struct mt_queue *queue = daemon->datapath.queues[index];
+	int node = daemon->plan->workers[queue->owner].numa_node;
 
-	if (dedup->window_ms == 0)
-		return 0;
-	queue->dedup = mt_dedup_create(
-		dedup->entries, rte_rand(), daemon->plan->workers[queue->owner].numa_node);
-	return queue->dedup == NULL ? -ENOMEM : 0;
+	if (config->dedup.window_ms != 0) {
+		queue->dedup = mt_dedup_create(config->dedup.entries, rte_rand(), node);
+		if (queue->dedup == NULL)
+			return -ENOMEM;
+	}
+	if (config->reorder.window_us != 0) {
+		queue->reorder =
+			mt_reorder_create(config->reorder.packets, MT_BURST, rte_rand(), node);
+		if (queue->reorder == NULL)
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 static int make_queues(struct mt_daemon *daemon)
@@ -362,9 +370,16 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 		.across_sessions = config->dedup.across_sessions,
 		.ignore_dscp = config->dedup.ignore_dscp,
 	};
+	daemon->snapshot.reorder = (struct mt_reorder_config){
+		.window_us = config->reorder.window_us,
+		/* What is left of copies in several sessions is one conversation. */
+		.across_sessions = config->dedup.window_ms != 0 && config->dedup.across_sessions,
+	};
 	rc = mt_eal_start(config, plan, &daemon->eal, error, error_size);
 	if (rc < 0)
 		return rc;
+	daemon->snapshot.reorder_window_tsc =
+		rte_get_tsc_hz() / 1000000 * config->reorder.window_us;
 	daemon->snapshot.simd = mt_decapsulate_simd_choose(mt_eal_simd_bits(), &daemon->simd_name);
 	mt_log(MT_LOG_INFO, "decapsulation: %s", daemon->simd_name);
 	rte_timer_subsystem_init();
@@ -482,6 +497,7 @@ void mt_daemon_stop(struct mt_daemon *daemon)
 	for (unsigned q = 0; q < datapath->queues_count; q++) {
 		rte_ring_free(datapath->queues[q]->ring);
 		mt_dedup_destroy(datapath->queues[q]->dedup);
+		mt_reorder_destroy(datapath->queues[q]->reorder);
 		rte_free(datapath->queues[q]);
 	}
 	for (unsigned w = 0; w < datapath->workers_count; w++)

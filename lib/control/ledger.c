@@ -65,8 +65,8 @@ static bool read_output(struct mt_output *output, struct mt_ledger_output *sum)
 	return sum->offered == accounted;
 }
 
-/* The most that can be on its way: what the rings hold, and a burst at each end in each worker's
- * hands. */
+/* The most that can be on its way: what the rings hold, what is held back to be put in order, and a
+ * burst at each end in each worker's hands. */
 static uint64_t in_flight_limit(const struct mt_datapath *datapath)
 {
 	uint64_t limit = (uint64_t)datapath->workers_count * MT_BURST * 2;
@@ -74,6 +74,8 @@ static uint64_t in_flight_limit(const struct mt_datapath *datapath)
 	for (uint16_t q = 0; q < datapath->queues_count; q++) {
 		if (datapath->queues[q]->ring != NULL)
 			limit += rte_ring_get_capacity(datapath->queues[q]->ring);
+		if (datapath->queues[q]->reorder != NULL)
+			limit += datapath->queues[q]->reorder->packets;
 	}
 	return limit;
 }

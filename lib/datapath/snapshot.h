@@ -10,6 +10,7 @@
 #include "packet/facts.h"
 #include "packet/fast.h"
 #include "policy/dedup.h"
+#include "policy/reorder.h"
 
 struct mt_output;
 struct mt_policy;
@@ -27,6 +28,8 @@ struct mt_snapshot {
 	bool chooses;                   /* the policy does not send all frames to all outputs */
 	const struct mt_policy *policy; /* sessions and filters; NULL: none */
 	struct mt_dedup_config dedup;   /* of all queues' tables, which then are there */
+	struct mt_reorder_config reorder;
+	uint64_t reorder_window_tsc; /* how long a segment is held back at most; 0: none is */
 	uint16_t queues;
 	uint16_t outputs_count;
 	struct mt_output *outputs[MT_SNAPSHOT_MAX_OUTPUTS];

@@ -3,6 +3,8 @@
  * and none knows the next: worker.c puts them together. */
 #pragma once
 
+#include <stdbool.h>
+
 #include "datapath/batch.h"
 #include "datapath/snapshot.h"
 
@@ -31,6 +33,12 @@ void mt_stage_spread(struct mt_worker *worker, struct mt_batch *batch);
 uint16_t mt_stage_dedup(struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames,
 	uint16_t count, uint64_t *bytes);
 
+/* reorder.c: takes `count` frames of one queue, by its owner, into the queue's reordering, which
+ * holds back TCP segments that are ahead of their sequence; the others are then ready in it. Only
+ * where the snapshot has a reordering. */
+void mt_stage_reorder(
+	struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames, uint16_t count);
+
 /* deliver.c: `count` frames of one queue, of `bytes` together, by its owner, to all outputs. */
 void mt_stage_deliver(struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames,
 	uint16_t count, uint64_t bytes);
@@ -41,6 +49,11 @@ void mt_deliver_chosen(const struct mt_snapshot *snapshot, uint16_t queue, struc
 	uint16_t count);
 
 /* queue.c: all stages right of the spread, for `count` frames of one queue, of `bytes` together, by
- * its owner. Returns how many were delivered; `times` (or NULL) gets their receive times. */
+ * its owner. Returns how many were delivered whose latency is to be counted; `times` (or NULL) gets
+ * their receive times. */
 uint16_t mt_queue_pass(struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames,
 	uint16_t count, uint64_t bytes, struct mt_times *times);
+
+/* queue.c: delivers what was held back in a queue for long enough, or all of it, by its owner.
+ * Returns how many frames these were. */
+uint32_t mt_queue_release(struct mt_worker *worker, uint16_t queue, bool all);

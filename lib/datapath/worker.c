@@ -94,7 +94,7 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 	return received;
 }
 
-static uint16_t serve_queue(struct mt_worker *worker, uint16_t index)
+static uint16_t serve_queue(struct mt_worker *worker, uint16_t index, int phase)
 {
 	const struct mt_snapshot *snapshot = worker->snapshot;
 	struct mt_queue *queue = worker->datapath->queues[index];
@@ -117,6 +117,8 @@ static uint16_t serve_queue(struct mt_worker *worker, uint16_t index)
 				mt_clock_ns(&worker->clock, rte_rdtsc()), &times);
 		}
 	}
+	if (unlikely(queue->reorder != NULL))
+		count += mt_queue_release(worker, index, phase >= MT_PHASE_FLUSH);
 	for (uint16_t o = 0; o < snapshot->outputs_count; o++) {
 		if (snapshot->outputs[o]->ops->poll != NULL)
 			count += snapshot->outputs[o]->ops->poll(snapshot->outputs[o], index);
@@ -177,7 +179,7 @@ int mt_worker_run(void *arg)
 			break;
 		packets = receive_all(worker, phase);
 		for (uint16_t q = 0; q < worker->owned_count; q++)
-			packets += serve_queue(worker, worker->owned[q]);
+			packets += serve_queue(worker, worker->owned[q], phase);
 		enter(worker, MT_STAGE_IDLE);
 		rte_rcu_qsbr_quiescent(datapath->readers, worker->index);
 		if (unlikely(++loops % HOUSEKEEPING_LOOPS == 0))

@@ -108,7 +108,7 @@ static const struct {
 	{"? [a, b]\n"
 	 ": c\n",
 		":1: holds a key that is a list; allowed here: dataplane, ports, tunnels, "
-		"sessions, filters, dedup, outputs, http, health"},
+		"sessions, filters, dedup, reorder, outputs, http, health"},
 	/* missing keys */
 	{"{}\n", ":1: dataplane: is missing: a mapping with at least lcores"},
 	{PORTS, ":1: dataplane: is missing: a mapping with at least lcores"},
@@ -142,7 +142,7 @@ static const struct {
 	{BASE "queues: 1\n",
 		":3: queues: unknown key; allowed here: dataplane, ports, tunnels, sessions, "
 		"filters, "
-		"dedup, outputs, http, health"},
+		"dedup, reorder, outputs, http, health"},
 	{"dataplane:\n"
 	 "  lcores: \"0-1\"\n"
 	 "  lcore: \"1\"\n" PORTS,
@@ -175,14 +175,14 @@ static const struct {
 		"host_interface_backend, host_rate, buffer_bytes, buffers, descriptors"},
 	{BASE "<<: {a: b}\n",
 		":3: <<: unknown key; allowed here: dataplane, ports, tunnels, sessions, filters, "
-		"dedup, outputs, http, health"},
+		"dedup, reorder, outputs, http, health"},
 	{BASE "a.b[1]: 3\n",
 		":3: a.b[1]: unknown key; allowed here: dataplane, ports, tunnels, sessions, "
 		"filters, "
-		"dedup, outputs, http, health"},
+		"dedup, reorder, outputs, http, health"},
 	{BASE "\"a\\nb\": 3\n",
 		":3: a?b: unknown key; allowed here: dataplane, ports, tunnels, sessions, filters, "
-		"dedup, outputs, http, health"},
+		"dedup, reorder, outputs, http, health"},
 	/* repeated keys */
 	{BASE "ports: []\n",
 		":3: ports: is here for the second time, first in line 2; keep one of them"},
@@ -371,6 +371,10 @@ static const struct {
 	{BASE "dedup: {window: 50}\n",
 		":3: dedup.window: unknown key; allowed here: window_ms, entries, across_sessions, "
 		"ignore_dscp, payload_bytes"},
+	{BASE "reorder: {window_us: 0}\n", ":3: reorder.window_us: 0 is smaller than 1"},
+	{BASE "reorder: {packets: 9000}\n", ":3: reorder.packets: 9000 is larger than 8192"},
+	{BASE "reorder: {window_ms: 1}\n",
+		":3: reorder.window_ms: unknown key; allowed here: window_us, packets"},
 	{BASE "dedup: {ignore_dscp: 1}\n",
 		":3: dedup.ignore_dscp: \"1\" is unknown; allowed: false, true"},
 	{"dataplane: {lcores: \"0-1\", queues: 2, hash: {include_vni: true}}\n" PORTS "dedup: {}\n",
@@ -691,7 +695,7 @@ static void fills_defaults(void **state)
 	mt_config_free(NULL);
 }
 
-static void reads_dedup(void **state)
+static void reads_dedup_and_reorder(void **state)
 {
 	static const char lcores[] = "dataplane: {lcores: \"0@0,1@0\", queues: 4,";
 	static struct mt_plan plan;
@@ -701,9 +705,13 @@ static void reads_dedup(void **state)
 	(void)state;
 	config = load(BASE);
 	assert_int_equal(config->dedup.window_ms, 0);
+	assert_int_equal(config->reorder.window_us, 0);
+	assert_int_equal(config->reorder.packets, 0);
 	mt_config_free(config);
 
-	config = load(BASE "dedup: {}\n");
+	config = load(BASE "dedup: {}\nreorder: {}\n");
+	assert_int_equal(config->reorder.window_us, 1000);
+	assert_int_equal(config->reorder.packets, 1024);
 	assert_int_equal(config->dedup.window_ms, 50);
 	assert_int_equal(config->dedup.entries, 262144);
 	assert_int_equal(config->dedup.payload_bytes, MT_DEDUP_MAX_BYTES);
@@ -714,7 +722,8 @@ static void reads_dedup(void **state)
 	/* What several queues may not have across sessions, they may within one. */
 	snprintf(text, sizeof(text),
 		"%s hash: {include_vni: true}}\n" PORTS "dedup: {window_ms: 200, entries: 5000, "
-		"across_sessions: false, ignore_dscp: true, payload_bytes: 64}\n",
+		"across_sessions: false, ignore_dscp: true, payload_bytes: 64}\n"
+		"reorder: {window_us: 300, packets: 8192}\n",
 		lcores);
 	config = load(text);
 	assert_int_equal(config->dedup.window_ms, 200);
@@ -725,8 +734,11 @@ static void reads_dedup(void **state)
 	assert_int_equal(mt_plan_make(config, &plan, error, sizeof(error)), 0);
 	assert_int_equal(plan.dedup_bytes, 4 * mt_dedup_bytes(5000));
 	assert_true(mt_dedup_bytes(5000) >= 8192 * sizeof(struct mt_dedup_entry));
-	assert_int_equal(
-		plan.total_bytes, plan.ports[0].bytes + MT_PLAN_WORKER_BYTES + plan.dedup_bytes);
+	assert_int_equal(plan.total_bytes,
+		plan.ports[0].bytes + MT_PLAN_WORKER_BYTES + plan.dedup_bytes + plan.reorder_bytes);
+	assert_int_equal(plan.reorder_bytes, 4 * mt_reorder_bytes(8192));
+	/* All queues may hold as many buffers of one port as they may hold. */
+	assert_int_equal(plan.ports[0].mbufs, 65535);
 	mt_config_free(config);
 }
 
@@ -1092,7 +1104,7 @@ int main(void)
 		cmocka_unit_test(refuses_files),
 		cmocka_unit_test(refuses_nul_bytes),
 		cmocka_unit_test(fills_defaults),
-		cmocka_unit_test(reads_dedup),
+		cmocka_unit_test(reads_dedup_and_reorder),
 		cmocka_unit_test(reads_every_key),
 		cmocka_unit_test(parses_lcores),
 		cmocka_unit_test(refuses_plans),

@@ -172,11 +172,11 @@ json_t *mt_api_queues(struct mt_daemon *daemon)
 		for (uint16_t w = 0; w < daemon->datapath.workers_count; w++)
 			full += mt_counter(&daemon->datapath.workers[w]->full.full[q]);
 		json_array_append_new(queues,
-			json_pack("{s:i, s:i, s:o, s:o, s:o, s:i, s:i, s:o}", "queue", (int)q,
+			json_pack("{s:i, s:i, s:o, s:o, s:o, s:o, s:i, s:i, s:o}", "queue", (int)q,
 				"lcore", (int)daemon->plan->workers[queue->owner].lcore, "packets",
 				count(counts.accepted), "bytes", count(counts.accepted_bytes),
-				"full", count(full), "depth",
-				queue->ring == NULL ? 0 : (int)rte_ring_count(queue->ring),
+				"full", count(full), "duplicates", count(counts.duplicates),
+				"depth", queue->ring == NULL ? 0 : (int)rte_ring_count(queue->ring),
 				"length",
 				queue->ring == NULL ? 0 : (int)rte_ring_get_capacity(queue->ring),
 				"high_water", count(mt_counter(&queue->counters.high_water))));
@@ -349,10 +349,10 @@ static json_t *seconds(uint64_t ns)
 
 static json_t *session_counts(const struct mt_session_counts *counts)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "packets", count(counts->packets),
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "packets", count(counts->packets),
 		"bytes", count(counts->bytes), "truncated", count(counts->truncated), "drops",
-		count(counts->drops), "first_seen", seconds(counts->first_ns), "last_seen",
-		seconds(counts->last_ns));
+		count(counts->drops), "duplicates", count(counts->duplicates), "first_seen",
+		seconds(counts->first_ns), "last_seen", seconds(counts->last_ns));
 }
 
 json_t *mt_api_sessions(struct mt_daemon *daemon)

@@ -201,6 +201,24 @@ static void add_latency(struct mt_metrics *m, const struct mt_latency *latency, 
 		MT_LATENCY_BUCKETS, (double)mt_counter(&latency->sum_ns) / 1e9);
 }
 
+static void add_reorder(struct mt_metrics *m, const struct mt_reorder *reorder, const char *queue)
+{
+	const struct {
+		const char *reason;
+		const uint64_t *count;
+	} released[] = {
+		{"closed", &reorder->counts.closed},
+		{"expired", &reorder->counts.expired},
+		{"full", &reorder->counts.full},
+	};
+
+	mt_metrics_add(m, MT_METRIC_REORDER_HELD, __atomic_load_n(&reorder->held, __ATOMIC_RELAXED),
+		"queue", queue, NULL);
+	for (size_t r = 0; r < RTE_DIM(released); r++)
+		mt_metrics_add(m, MT_METRIC_REORDER_RELEASED, mt_counter(released[r].count),
+			"queue", queue, "reason", released[r].reason, NULL);
+}
+
 static void add_queue(struct mt_metrics *m, struct mt_daemon *daemon, unsigned index)
 {
 	struct mt_queue *queue = daemon->datapath.queues[index];
@@ -222,6 +240,14 @@ static void add_queue(struct mt_metrics *m, struct mt_daemon *daemon, unsigned i
 		NULL);
 	mt_metrics_add(m, MT_METRIC_QUEUE_HIGH_WATER, mt_counter(&queue->counters.high_water),
 		"queue", name.text, NULL);
+	if (daemon->snapshot->dedup_tables != NULL || counts.duplicates != 0) {
+		mt_metrics_add(
+			m, MT_METRIC_QUEUE_DUPLICATES, counts.duplicates, "queue", name.text, NULL);
+		mt_metrics_add(m, MT_METRIC_DEDUP_EVICTED,
+			mt_counter(&queue->counters.dedup_evicted), "queue", name.text, NULL);
+	}
+	if (queue->reorder != NULL)
+		add_reorder(m, queue->reorder, name.text);
 	add_latency(m, &queue->counters.latency, name.text);
 }
 
@@ -270,6 +296,9 @@ static void add_session(struct mt_metrics *m, const char *vni, const char *name,
 		name, NULL);
 	mt_metrics_add(
 		m, MT_METRIC_SESSION_DROPPED, counts->drops, "vni", vni, "session", name, NULL);
+	if (counts->duplicates != 0)
+		mt_metrics_add(m, MT_METRIC_SESSION_DUPLICATES, counts->duplicates, "vni", vni,
+			"session", name, NULL);
 	if (counts->last_ns != 0)
 		mt_metrics_add(m, MT_METRIC_SESSION_LAST_SEEN, counts->last_ns / 1000000000, "vni",
 			vni, "session", name, NULL);

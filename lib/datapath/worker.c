@@ -111,8 +111,7 @@ static uint16_t serve_ring(struct mt_worker *worker, uint16_t index)
 		mt_count(&queue->counters.high_water, count + left - queue->counters.high_water);
 	for (uint16_t i = 0; i < count; i++)
 		bytes += frames[i]->pkt_len;
-	mt_times_read(&times, frames, count);
-	mt_stage_deliver(worker, index, frames, count, bytes);
+	mt_queue_pass(worker, index, frames, count, bytes, &times);
 	mt_latency_measure(
 		&queue->counters.latency, mt_clock_ns(&worker->clock, rte_rdtsc()), &times);
 	return count;
@@ -140,12 +139,17 @@ static uint16_t poll_outputs(struct mt_worker *worker)
 	return count;
 }
 
-static uint32_t serve_queues(struct mt_worker *worker)
+static uint32_t serve_queues(struct mt_worker *worker, int phase)
 {
 	uint32_t count = 0;
 
 	for (uint16_t f = 0; f < worker->fed_count; f++)
 		count += serve_ring(worker, worker->fed[f]);
+	if (unlikely(worker->snapshot->reorder_window_tsc != 0)) {
+		for (uint16_t n = 0; n < worker->owned_count; n++)
+			count +=
+				mt_queue_release(worker, worker->owned[n], phase >= MT_PHASE_FLUSH);
+	}
 	return count + poll_outputs(worker);
 }
 
@@ -228,7 +232,7 @@ int mt_worker_run(void *arg)
 			break;
 		worker->snapshot = atomic_load_explicit(&datapath->snapshot, memory_order_acquire);
 		packets = receive_all(worker, phase);
-		packets += serve_queues(worker);
+		packets += serve_queues(worker, phase);
 		enter(worker, MT_STAGE_IDLE);
 		rte_rcu_qsbr_quiescent(datapath->readers, worker->index);
 		if (unlikely(++loops % HOUSEKEEPING_LOOPS == 0))

@@ -60,6 +60,8 @@ struct mt_queue {
 	/* NULL if no worker but the owner feeds it. Producers: other receiving workers. */
 	struct rte_ring *ring;
 	uint16_t owner; /* index of the worker */
+	/* The owner's; NULL: none. */
+	struct mt_reorder *reorder;
 	struct mt_queue_counters counters;
 } __rte_cache_aligned;
 

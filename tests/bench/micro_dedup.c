@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* De-duplication: what a queue's owner needs for a burst with it and without it, when all packets
- * are new, and when each comes twice. The table is full of what came before, as under load. */
+/* De-duplication and reordering: what a queue's owner needs for a burst with them and without, when
+ * all packets are new and in order, and when each comes twice. The table is full of what came
+ * before, as under load. */
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,8 @@ enum {
 	GAP_NS = 200, /* between two frames: five million a second */
 	LENGTH_AT = 14 + 2,
 	ID_AT = 14 + 4,
+	PORT_AT = 14 + 20,
+	FLOWS = 1024,
 	SEQUENCE_AT = 14 + 20 + 4,
 };
 
@@ -59,6 +62,12 @@ static int write_buffers(struct lab *lab)
 	return rc;
 }
 
+static void set_field(uint8_t *field, uint16_t value)
+{
+	field[0] = (uint8_t)(value >> 8);
+	field[1] = (uint8_t)value;
+}
+
 /* As frames come to a queue: a time for each burst. With `copies`, each packet twice, the second
  * half of a burst from another source. */
 static void fill(struct lab *lab, uint16_t length, bool copies)
@@ -71,14 +80,17 @@ static void fill(struct lab *lab, uint16_t length, bool copies)
 		bool copy = copies && i % MT_BURST >= MT_BURST / 2;
 		uint32_t number = lab->sent + (copy ? i - MT_BURST / 2 : i);
 		uint8_t *bytes = rte_pktmbuf_mtod(lab->frames[i], uint8_t *);
+		uint32_t sequence;
 		struct mt_frame_info *info = mt_frame_info(lab->frames[i]);
 
 		lab->frames[i]->data_len = length;
 		lab->frames[i]->pkt_len = length;
-		bytes[LENGTH_AT] = (uint8_t)((length - 14) >> 8);
-		bytes[LENGTH_AT + 1] = (uint8_t)(length - 14);
-		memcpy(bytes + ID_AT, &number, 2);
-		memcpy(bytes + SEQUENCE_AT, &number, 4);
+		set_field(bytes + LENGTH_AT, length - 14);
+		set_field(bytes + ID_AT, (uint16_t)number);
+		set_field(bytes + PORT_AT, (uint16_t)(1024 + number % FLOWS));
+		sequence = number / FLOWS * (length - 14u - 20 - 20);
+		set_field(bytes + SEQUENCE_AT, (uint16_t)(sequence >> 16));
+		set_field(bytes + SEQUENCE_AT + 2, (uint16_t)sequence);
 		info->time_ns = lab->time_ns + i / MT_BURST * MT_BURST * GAP_NS;
 		info->source = mt_address_from_ipv4(copy ? 2 : 1);
 		info->vni_flags = 4321 << 8;
@@ -128,7 +140,7 @@ static void measure_all(struct lab *lab, unsigned rounds)
 	struct mt_dedup_config on = {.window_ms = 50, .across_sessions = true};
 
 	for (size_t s = 0; s < RTE_DIM(sizes); s++) {
-		measure(lab, sizes[s].shape, sizes[s].length, "no dedup", off, false, rounds);
+		measure(lab, sizes[s].shape, sizes[s].length, "neither", off, false, rounds);
 		on.bytes = MT_DEDUP_MAX_BYTES;
 		measure(lab, sizes[s].shape, sizes[s].length, "dedup", on, false, rounds);
 		measure(lab, sizes[s].shape, sizes[s].length, "dedup, each twice", on, true,
@@ -136,6 +148,9 @@ static void measure_all(struct lab *lab, unsigned rounds)
 		on.bytes = 256;
 		measure(lab, sizes[s].shape, sizes[s].length, "dedup, 256 bytes", on, false,
 			rounds);
+		lab->snapshot.reorder_window_tsc = rte_get_tsc_hz() / 1000;
+		measure(lab, sizes[s].shape, sizes[s].length, "reorder", off, false, rounds);
+		lab->snapshot.reorder_window_tsc = 0;
 	}
 }
 
@@ -152,17 +167,19 @@ int micro_dedup(uint32_t frames, unsigned rounds)
 	lab.worker.snapshot = &lab.snapshot;
 	lab.time_ns = UINT64_C(1700000000000000000);
 	lab.tables.of[0] = mt_dedup_create(ENTRIES, rte_rdtsc(), SOCKET_ID_ANY);
+	lab.queue.reorder = mt_reorder_create(1024, MT_BURST, rte_rdtsc(), SOCKET_ID_ANY);
 	lab.pool = rte_pktmbuf_pool_create(
 		"dedup", POOL_FRAMES, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	lab.frames = calloc(lab.count, sizeof(*lab.frames));
-	if (lab.tables.of[0] != NULL && lab.pool != NULL && lab.frames != NULL
-		&& write_buffers(&lab) == 0) {
+	if (lab.tables.of[0] != NULL && lab.queue.reorder != NULL && lab.pool != NULL
+		&& lab.frames != NULL && write_buffers(&lab) == 0) {
 		measure_all(&lab, rounds);
 		rc = 0;
 	}
 	if (rc < 0)
 		fprintf(stderr, "micro: no memory for the de-duplication; give EAL more\n");
 	mt_dedup_destroy(lab.tables.of[0]);
+	mt_reorder_destroy(lab.queue.reorder);
 	rte_mempool_free(lab.pool);
 	free(lab.frames);
 	return rc;

@@ -35,6 +35,7 @@ static const struct command {
 	{"reload", cmd_reload, "read the configuration anew"},
 	{"capture", cmd_capture, "capture frames of the running daemon"},
 	{"filter", cmd_filter, "filter test: which rule takes each frame of a capture file"},
+	{"exec", cmd_exec, "run a program that uses libpcap, so that it can read ring outputs"},
 	{"decap", cmd_decap, "take mirrored frames out of a capture file"},
 };
 

@@ -45,8 +45,8 @@ enum {
 };
 
 struct mt_latency {
-	uint64_t buckets[MT_LATENCY_BUCKETS];
 	uint64_t sum_ns;
+	uint64_t buckets[MT_LATENCY_BUCKETS];
 };
 
 /* Writer: the queue's owner. */

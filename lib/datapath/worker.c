@@ -12,6 +12,7 @@
 
 enum {
 	HOUSEKEEPING_LOOPS = 1024,
+	POLLED_QUEUES = 8,
 };
 
 const char *mt_stage_name(enum mt_stage stage)
@@ -93,35 +94,71 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 	return received;
 }
 
-static uint16_t serve_queue(struct mt_worker *worker, uint16_t index)
+/* What other workers handed over to one queue. */
+static uint16_t serve_ring(struct mt_worker *worker, uint16_t index)
 {
-	const struct mt_snapshot *snapshot = worker->snapshot;
 	struct mt_queue *queue = worker->datapath->queues[index];
 	struct rte_mbuf *frames[MT_BURST];
-	uint16_t count = 0;
 	uint64_t bytes = 0;
 	struct mt_times times;
+	uint16_t count;
 	unsigned left;
 
-	if (queue->ring != NULL) {
-		count = rte_ring_dequeue_burst(queue->ring, (void **)frames, MT_BURST, &left);
-		if (count > 0) {
-			if (unlikely(count + left > queue->counters.high_water))
-				mt_count(&queue->counters.high_water,
-					count + left - queue->counters.high_water);
-			for (uint16_t i = 0; i < count; i++)
-				bytes += frames[i]->pkt_len;
-			mt_times_read(&times, frames, count);
-			mt_stage_deliver(worker, index, frames, count, bytes);
-			mt_latency_measure(&queue->counters.latency,
-				mt_clock_ns(&worker->clock, rte_rdtsc()), &times);
+	count = rte_ring_dequeue_burst(queue->ring, (void **)frames, MT_BURST, &left);
+	if (count == 0)
+		return 0;
+	if (unlikely(count + left > queue->counters.high_water))
+		mt_count(&queue->counters.high_water, count + left - queue->counters.high_water);
+	for (uint16_t i = 0; i < count; i++)
+		bytes += frames[i]->pkt_len;
+	mt_times_read(&times, frames, count);
+	mt_stage_deliver(worker, index, frames, count, bytes);
+	mt_latency_measure(
+		&queue->counters.latency, mt_clock_ns(&worker->clock, rte_rdtsc()), &times);
+	return count;
+}
+
+/* What outputs have left to do. Some queues a loop: an owner of many would spend more time on
+ * asking than on packets. */
+static uint16_t poll_outputs(struct mt_worker *worker)
+{
+	const struct mt_snapshot *snapshot = worker->snapshot;
+	const uint16_t queues = RTE_MIN(worker->owned_count, POLLED_QUEUES);
+	uint16_t count = 0;
+
+	for (uint16_t n = 0; n < queues; n++) {
+		uint16_t queue = worker->owned[worker->next_polled];
+
+		if (++worker->next_polled == worker->owned_count)
+			worker->next_polled = 0;
+		for (uint16_t o = 0; o < snapshot->outputs_count; o++) {
+			if (snapshot->outputs[o]->ops->poll != NULL)
+				count += snapshot->outputs[o]->ops->poll(
+					snapshot->outputs[o], queue);
 		}
 	}
-	for (uint16_t o = 0; o < snapshot->outputs_count; o++) {
-		if (snapshot->outputs[o]->ops->poll != NULL)
-			count += snapshot->outputs[o]->ops->poll(snapshot->outputs[o], index);
-	}
 	return count;
+}
+
+static uint32_t serve_queues(struct mt_worker *worker)
+{
+	uint32_t count = 0;
+
+	for (uint16_t f = 0; f < worker->fed_count; f++)
+		count += serve_ring(worker, worker->fed[f]);
+	return count + poll_outputs(worker);
+}
+
+static void know_queues(struct mt_worker *worker)
+{
+	worker->fed_count = 0;
+	for (uint16_t n = 0; n < worker->owned_count; n++) {
+		uint16_t queue = worker->owned[n];
+
+		worker->owns[queue] = true;
+		if (worker->datapath->queues[queue]->ring != NULL)
+			worker->fed[worker->fed_count++] = queue;
+	}
 }
 
 static uint32_t receive_all(struct mt_worker *worker, int phase)
@@ -175,6 +212,7 @@ int mt_worker_run(void *arg)
 	uint64_t loops = 0;
 	uint64_t begin;
 
+	know_queues(worker);
 	mt_clock_set(&worker->clock);
 	worker->slow_cycles = rte_get_tsc_hz() / 1000000 * MT_SLOW_LOOP_US;
 	worker->snapshot = atomic_load_explicit(&datapath->snapshot, memory_order_acquire);
@@ -190,8 +228,7 @@ int mt_worker_run(void *arg)
 			break;
 		worker->snapshot = atomic_load_explicit(&datapath->snapshot, memory_order_acquire);
 		packets = receive_all(worker, phase);
-		for (uint16_t q = 0; q < worker->owned_count; q++)
-			packets += serve_queue(worker, worker->owned[q]);
+		packets += serve_queues(worker);
 		enter(worker, MT_STAGE_IDLE);
 		rte_rcu_qsbr_quiescent(datapath->readers, worker->index);
 		if (unlikely(++loops % HOUSEKEEPING_LOOPS == 0))

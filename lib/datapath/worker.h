@@ -91,9 +91,14 @@ bool mt_datapath_settle(struct mt_datapath *datapath, unsigned limit_ms);
 
 /* The frames of a batch that go to one queue. */
 struct mt_spread {
-	uint64_t bytes;
-	uint16_t count;
 	struct rte_mbuf *frames[MT_BURST];
+	/* One more than there can be: see the sort. */
+	struct mt_spread_part {
+		uint32_t bytes;
+		uint8_t queue;
+		uint8_t first; /* of frames[] */
+		uint8_t count;
+	} parts[MT_DATAPATH_MAX_QUEUES + 1];
 };
 
 /* Memory of one worker, on its NUMA node. */
@@ -125,7 +130,11 @@ struct mt_worker {
 	struct mt_clock clock;
 	struct mt_idle idle;
 	struct mt_policy_state policy;
-	struct mt_spread spread[MT_DATAPATH_MAX_QUEUES];
+	bool owns[MT_DATAPATH_MAX_QUEUES];
+	uint16_t fed_count;
+	uint16_t next_polled;                 /* in owned[] */
+	uint16_t fed[MT_DATAPATH_MAX_QUEUES]; /* of those owned: the ones with a ring */
+	struct mt_spread spread;
 } __rte_cache_aligned;
 
 /* Body of a worker's lcore, for rte_eal_remote_launch(); `worker` is a struct mt_worker. Returns 0

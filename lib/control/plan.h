@@ -40,6 +40,7 @@ struct mt_plan {
 	uint64_t workers_bytes;
 	uint64_t rings_bytes;
 	uint64_t outputs_bytes;   /* buffers of port outputs, at most */
+	uint64_t policy_bytes;    /* sessions and filters, twice: a reload has both */
 	uint64_t consumers_bytes; /* shared with consumers of ring outputs: not hugepages */
 	uint64_t total_bytes;     /* of hugepages */
 };

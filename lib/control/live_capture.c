@@ -307,13 +307,13 @@ static void stream_frames(struct mt_live_capture *capture)
 
 	while (capture->client == CLIENT_READS && !is_stopped(capture)
 		&& !mt_live_stream_is_full(stream)) {
-		size_t before = stream->used;
-		bool more;
+		bool idle;
 
 		mt_live_stream_fill(stream);
-		more = stream->used != before;
+		idle = !is_pending(capture);
 		send_some(capture);
-		wait_for_client(capture, is_pending(capture) ? SLOW_MS : more ? 0 : WAKE_MS);
+		/* Where all of it went there may be more already. */
+		wait_for_client(capture, idle ? WAKE_MS : is_pending(capture) ? SLOW_MS : 0);
 	}
 }
 

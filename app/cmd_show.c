@@ -100,6 +100,27 @@ static void print_lcore(const json_t *status)
 		puts("control      -");
 }
 
+/* "2, since 2026-01-31 23:59:59", and why the last reload failed. */
+static void print_reload(const json_t *reload)
+{
+	const json_t *last = json_object_get(reload, "last");
+	char time[FORMAT_SIZE] = "-";
+	uint64_t number;
+
+	if (member_count(reload, "applied_at", &number))
+		format_time(time, number);
+	if (member_count(reload, "generation", &number))
+		printf("generation   %ju, in force since %s\n", (uintmax_t)number, time);
+	else
+		puts("generation   -");
+	if (!json_is_object(last))
+		return;
+	if (member_count(last, "at", &number))
+		format_time(time, number);
+	printf("last reload  %s at %s: %s\n", member_text(last, "result"), time,
+		member_text(last, "text"));
+}
+
 static void print_status(const json_t *status)
 {
 	char uptime[FORMAT_SIZE] = "-";
@@ -116,6 +137,7 @@ static void print_status(const json_t *status)
 	else
 		puts("process      -");
 	printf("config       %s\n", member_text(status, "config"));
+	print_reload(json_object_get(status, "reload"));
 	printf("file prefix  %s\n", member_text(status, "file_prefix"));
 	printf("decapsulates %s\n", member_text(status, "decapsulation"));
 	print_lcore(status);

@@ -27,6 +27,7 @@ command_run cmd_status, cmd_queues, cmd_outputs, cmd_ports, cmd_sessions; /* cmd
 command_run cmd_ledger;                                                   /* cmd_ledger.c */
 command_run cmd_top;                                                      /* cmd_top.c */
 command_run cmd_drain, cmd_undrain, cmd_reload;                           /* cmd_control.c */
+command_run cmd_exec;                                                     /* cmd_exec.c */
 command_run cmd_capture;                                                  /* capture.c */
 command_run cmd_filter;                                                   /* filter.c */
 

@@ -22,6 +22,7 @@ struct call {
 	const char *socket_path;
 	const char *path;
 	bool post;
+	unsigned timeout_ms;
 	char *error;
 	size_t error_size;
 };
@@ -90,9 +91,9 @@ static int fail_transfer(
 	}
 	if (code == CURLE_OPERATION_TIMEDOUT) {
 		snprintf(call->error, call->error_size,
-			"%s: no answer to %s within %d s; is the daemon stopped in a debugger, or "
+			"%s: no answer to %s within %u s; is the daemon stopped in a debugger, or "
 			"its control CPU overloaded?",
-			call->socket_path, call->path, MT_CLIENT_TIMEOUT_MS / 1000);
+			call->socket_path, call->path, call->timeout_ms / 1000);
 		return -ETIMEDOUT;
 	}
 	if (answer->too_long) {
@@ -158,7 +159,7 @@ static int transfer(const struct call *call, CURL *curl, json_t **document)
 	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, call->socket_path);
 	curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* whatever http_proxy says */
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)MT_CLIENT_TIMEOUT_MS);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_bytes);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
 	if (call->post) {
@@ -195,7 +196,8 @@ static int perform(const struct call *call, json_t **document)
 int mt_client_get(
 	const char *socket_path, const char *path, json_t **answer, char *error, size_t error_size)
 {
-	const struct call call = {socket_path, path, false, error, error_size};
+	const struct call call = {
+		socket_path, path, false, MT_CLIENT_TIMEOUT_MS, error, error_size};
 
 	return perform(&call, answer);
 }
@@ -203,7 +205,14 @@ int mt_client_get(
 int mt_client_post(
 	const char *socket_path, const char *path, json_t **answer, char *error, size_t error_size)
 {
-	const struct call call = {socket_path, path, true, error, error_size};
+	return mt_client_post_wait(
+		socket_path, path, MT_CLIENT_TIMEOUT_MS, answer, error, error_size);
+}
+
+int mt_client_post_wait(const char *socket_path, const char *path, unsigned timeout_ms,
+	json_t **answer, char *error, size_t error_size)
+{
+	const struct call call = {socket_path, path, true, timeout_ms, error, error_size};
 
 	return perform(&call, answer);
 }

@@ -29,6 +29,10 @@ int mt_client_get(
 int mt_client_post(
 	const char *socket_path, const char *path, json_t **answer, char *error, size_t error_size);
 
+/* The same for what may take longer. */
+int mt_client_post_wait(const char *socket_path, const char *path, unsigned timeout_ms,
+	json_t **answer, char *error, size_t error_size);
+
 /* The words for a path that is too long for a socket, and for a connection that was refused with
  * `os_error`. Both return -errno as above. */
 int mt_client_fail_path(const char *socket_path, char *error, size_t error_size);

@@ -75,9 +75,12 @@ static void serve_health(
 	struct mt_daemon *daemon, struct MHD_Connection *connection, struct reply *reply)
 {
 	bool healthy = false;
-	json_t *document = mt_api_health(daemon, &healthy);
+	json_t *document;
 
 	(void)connection;
+	mt_daemon_hold(daemon);
+	document = mt_api_health(daemon, &healthy);
+	mt_daemon_let_go(daemon);
 	reply_json(reply, healthy ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, document);
 }
 
@@ -89,7 +92,9 @@ static void serve_metrics(
 
 	reply->status = MHD_HTTP_OK;
 	reply->content_type = mt_metrics_content_type(openmetrics);
+	mt_daemon_hold(daemon);
 	reply->text = mt_metrics_text(daemon, openmetrics, &reply->length);
+	mt_daemon_let_go(daemon);
 }
 
 static void serve_page(
@@ -123,6 +128,35 @@ static void serve_undrain(
 			"the daemon is stopping; that can't be taken back");
 }
 
+static void serve_reload(
+	struct mt_daemon *daemon, struct MHD_Connection *connection, struct reply *reply)
+{
+	const char *value = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "check");
+	bool check = value != NULL && strcmp(value, "0") != 0;
+	struct mt_reload_answer answer;
+
+	mt_reload_ask(daemon, check, &answer);
+	if (answer.rc == 0)
+		reply_json(reply, MHD_HTTP_OK,
+			json_pack("{s:s, s:I, s:s}", "state", check ? "valid" : "reloaded",
+				"generation", (json_int_t)answer.generation, "summary",
+				answer.text));
+	else
+		reply_error(reply,
+			answer.rc == -ESHUTDOWN ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_CONFLICT,
+			answer.text);
+}
+
+static json_t *make_document(json_t *(*make)(struct mt_daemon *daemon), struct mt_daemon *daemon)
+{
+	json_t *document;
+
+	mt_daemon_hold(daemon);
+	document = make(daemon);
+	mt_daemon_let_go(daemon);
+	return document;
+}
+
 static void serve_capture(
 	struct mt_daemon *daemon, struct MHD_Connection *connection, struct reply *reply)
 {
@@ -152,7 +186,7 @@ static const struct route {
 	{"GET", "/healthz", false, NULL, serve_health},
 	{"GET", "/metrics", false, NULL, serve_metrics},
 	{"GET", "/", false, NULL, serve_page},
-	{"POST", "/api/v1/reload", true, NULL, NULL},
+	{"POST", "/api/v1/reload", true, NULL, serve_reload},
 	{"POST", "/api/v1/drain", true, NULL, serve_drain},
 	{"POST", "/api/v1/undrain", true, NULL, serve_undrain},
 	{"POST", "/api/v1/capture", true, NULL, serve_capture},
@@ -189,7 +223,8 @@ static void find_reply(struct listener *listener, struct MHD_Connection *connect
 			reply_error(
 				reply, MHD_HTTP_FORBIDDEN, "allowed on the control socket only");
 		else if (route->make != NULL)
-			reply_json(reply, MHD_HTTP_OK, route->make(listener->daemon));
+			reply_json(
+				reply, MHD_HTTP_OK, make_document(route->make, listener->daemon));
 		else if (route->serve != NULL)
 			route->serve(listener->daemon, connection, reply);
 		else

@@ -202,8 +202,7 @@ static int open_stream(struct mt_live_capture *capture, char *error, size_t erro
 		return 0;
 	snprintf(error, error_size,
 		"%d captures run already, or the daemon is stopping: `mirrortap status` shows "
-		"whose "
-		"they are; end one",
+		"whose they are; end one",
 		MT_DATAPATH_MAX_CAPTURES);
 	return -EBUSY;
 }
@@ -225,9 +224,13 @@ int mt_live_capture_open(struct mt_daemon *daemon, const struct mt_live_request 
 	capture->request = *request;
 	capture->since = (uint64_t)time(NULL);
 	if (copy_text(&capture->filter, request->filter)
-		&& copy_text(&capture->session, request->session))
+		&& copy_text(&capture->session, request->session)) {
+		/* Names are copied: a reload may come. */
+		mt_daemon_hold(daemon);
 		rc = open_live(capture, &daemon->config->policy, daemon->datapath.queues_count,
 			error, error_size);
+		mt_daemon_let_go(daemon);
+	}
 	if (rc == 0)
 		rc = open_stream(capture, error, error_size);
 	if (rc < 0) {

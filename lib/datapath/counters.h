@@ -45,8 +45,8 @@ enum {
 };
 
 struct mt_latency {
-	uint64_t buckets[MT_LATENCY_BUCKETS];
 	uint64_t sum_ns;
+	uint64_t buckets[MT_LATENCY_BUCKETS];
 };
 
 /* Writer: the queue's owner. */
@@ -57,11 +57,17 @@ struct mt_queue_counters {
 	uint64_t high_water;       /* of the queue's ring, as its owner found it */
 } __rte_cache_aligned;
 
+enum {
+	MT_SLOW_LOOP_US = 1000,
+};
+
 /* What a worker spends its time on, in TSC cycles. Writer: the worker. */
 struct mt_load_counters {
-	uint64_t busy_cycles; /* loops that had packets */
-	uint64_t idle_cycles; /* loops that had none */
-	uint64_t packets;     /* received or taken from a queue's ring */
+	uint64_t busy_cycles;    /* loops that had packets */
+	uint64_t idle_cycles;    /* loops that had none */
+	uint64_t packets;        /* received or taken from a queue's ring */
+	uint64_t longest_cycles; /* of one loop that had packets */
+	uint64_t slow_loops;     /* that had packets and took longer than MT_SLOW_LOOP_US */
 } __rte_cache_aligned;
 
 /* Packets that found a queue's ring full. Writer: the worker that received them. */

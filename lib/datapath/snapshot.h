@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Snapshot: what the workers read of the configuration. Made whole by the control thread before
- * it is given to them, and never changed after. */
+ * it is given to them, and never changed after: a reload makes another one. */
 #pragma once
 
 #include <stdint.h>
@@ -28,4 +28,9 @@ struct mt_snapshot {
 	uint16_t queues;
 	uint16_t outputs_count;
 	struct mt_output *outputs[MT_SNAPSHOT_MAX_OUTPUTS];
+	/* The bit that each output has in a frame's choices, and all of them together. It stays the
+	 * same from snapshot to snapshot: frames that were chosen for under one are delivered under
+	 * the next. */
+	uint8_t places[MT_SNAPSHOT_MAX_OUTPUTS];
+	uint32_t places_set;
 };

@@ -379,6 +379,7 @@ wait "$rest" || lab_die "at the daemon's end: $(cat "$LAB_TMP/rest.log")"
 grep -q 'the daemon ended it' "$LAB_TMP/rest.log" || lab_die "$(cat "$LAB_TMP/rest.log")"
 quietly capinfos -c "$LAB_TMP/rest.pcapng"
 check "$(jq '[.outputs[].drops[]] | add' "$LAB_TMP/d.ledger")" -eq 0 "drops of the output"
+accepted=$(jq .accepted "$LAB_TMP/d.ledger")
 refused 1 'mirrortapd is not running' -w "$LAB_TMP/refused.pcapng"
 # One that is killed: what came until then is there, and can be read.
 lab_daemon_start d "$LAB_TMP/d.yaml"
@@ -392,4 +393,11 @@ wait_for "! lab_running $cut" 10 "the capture ends when the daemon is killed"
 ! wait "$cut" || lab_die "a daemon that was killed is taken for an end"
 grep -q 'went away before the capture was complete' "$LAB_TMP/cut.log" || lab_die "$(cat "$LAB_TMP/cut.log")"
 quietly capinfos -c "$LAB_TMP/cut.pcapng"
-echo "$(jq .accepted "$LAB_TMP/d.ledger") frames accepted by the first daemon, $late of $ACCEPTED behind a later one"
+# The next one clears up behind it, and captures again.
+lab_daemon_start d "$LAB_TMP/d.yaml"
+capture all -c 5
+send "$LAB_TMP/mirrored.pcap" "$ACCEPTED"
+wait_for "! lab_running $LAB_PID" 10 "the next daemon's capture"
+wait "$LAB_PID" || lab_die "after a kill: $(cat "$LAB_TMP/all.log")"
+lab_daemon_stop d
+echo "$accepted frames accepted, $late of $ACCEPTED behind a later one"

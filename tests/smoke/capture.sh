@@ -352,6 +352,24 @@ PYTHON
 send "$LAB_TMP/mirrored.pcap" "$ACCEPTED"
 ended kept "$kept" "$ACCEPTED"
 
+# --- a reload: what runs goes on under the old names, what begins has the new ones ---
+capture before --session web
+old=$LAB_PID
+sed -i 's/name: web/name: site/' "$LAB_TMP/d.yaml"
+lab_ctl d reload >"$LAB_TMP/reload" 2>&1 || lab_die "reload: $(cat "$LAB_TMP/reload")"
+capture after --session site
+new=$LAB_PID
+refused 1 'no session is called "web"' -w "$LAB_TMP/refused.pcapng" --session web
+send "$LAB_TMP/mirrored.pcap" "$ACCEPTED"
+grep -P "\tweb\t" "$LAB_TMP/expected" >"$LAB_TMP/part"
+ended before "$old" "$(wc -l <"$LAB_TMP/part")"
+content "$LAB_TMP/before.pcapng" >"$LAB_TMP/got"
+same "$LAB_TMP/part" "$LAB_TMP/got" "a capture from before a reload"
+sed 's/\tweb\t/\tsite\t/' "$LAB_TMP/part" | sort >"$LAB_TMP/named"
+ended after "$new" "$(wc -l <"$LAB_TMP/part")"
+content "$LAB_TMP/after.pcapng" >"$LAB_TMP/got"
+same "$LAB_TMP/named" "$LAB_TMP/got" "a capture from after a reload"
+
 # --- live traffic, and a daemon that ends ---
 lab_web_up
 lab_mirror_up

@@ -16,8 +16,8 @@
 
 #include "control/lifecycle.h"
 #include "control/log.h"
+#include "output/interrupt_guard.h"
 #include "output/monotonic.h"
-#include "output/unmap_guard.h"
 #include "packet/frame_info.h"
 
 static const struct mt_output_ops *const output_types[] = {
@@ -303,7 +303,7 @@ static int start_workers(struct mt_daemon *daemon, char *error, size_t error_siz
 	if (rc == 0)
 		rc = connect_hosts(daemon);
 	if (rc == 0)
-		mt_unmap_guard_set(mt_lifecycle_leave_unmapped, daemon);
+		mt_interrupt_guard_set(mt_lifecycle_leave_unmapped, daemon);
 	for (unsigned w = 0; rc == 0 && w < daemon->datapath.workers_count; w++) {
 		struct mt_worker *worker = daemon->datapath.workers[w];
 
@@ -449,7 +449,7 @@ void mt_daemon_stop(struct mt_daemon *daemon)
 {
 	struct mt_datapath *datapath = &daemon->datapath;
 
-	mt_unmap_guard_set(NULL, NULL);
+	mt_interrupt_guard_set(NULL, NULL);
 	mt_host_pump_stop(&daemon->pump);
 	for (unsigned h = 0; h < daemon->pump.count; h++) {
 		mt_host_close(daemon->pump.hosts[h]);

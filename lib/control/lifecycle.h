@@ -16,5 +16,5 @@ void mt_lifecycle_round(struct mt_daemon *daemon);
 bool mt_lifecycle_synchronize(void *daemon);
 
 /* Outputs leave the devices whose shared memory is about to be unmapped, then the workers: what
- * mt_unmap_guard_set() asks. Interrupt thread of DPDK. */
+ * mt_interrupt_guard_set() asks. Interrupt thread of DPDK. */
 bool mt_lifecycle_leave_unmapped(void *daemon);

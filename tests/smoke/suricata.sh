@@ -43,7 +43,7 @@ outputs:
       enabled: yes
       filetype: regular
       filename: eve.json
-      types: [alert, http, dns: {version: 2}, flow, stats: {totals: yes}]
+      types: [alert, http: {extended: yes}, dns: {version: 2}, flow, stats: {totals: yes}]
 app-layer:
   protocols:
     http: {enabled: yes}
@@ -179,7 +179,9 @@ if ! suricata --build-info | grep -q 'DPDK support: *yes'; then
     lab_skip "this Suricata has no DPDK support; AF_PACKET mode passed"
 fi
 MEMIF=socket=$LAB_TMP/ids.memif,socket-abstract=no,bsize=9216,rsize=11
-daemon memif "type: port, tx_queues: 2, device: \"net_memif0,role=server,$MEMIF\""
+# Management has a CPU of its own, each thread one more: two of them where there are three.
+THREADS=$(($(nproc) > 2 ? 2 : 1))
+daemon memif "type: port, tx_queues: $THREADS, device: \"net_memif0,role=server,$MEMIF\""
 configuration memif <<EOF
 dpdk:
   eal-params:
@@ -191,7 +193,7 @@ dpdk:
     vdev: "net_memif0,role=client,$MEMIF"
   interfaces:
     - interface: net_memif0
-      threads: 2
+      threads: $THREADS
       promisc: true
       multicast: false
       checksum-checks: false
@@ -206,8 +208,11 @@ dpdk:
 threading:
   set-cpu-affinity: yes
   cpu-affinity:
-    - management-cpu-set: {cpu: [0]}
-    - worker-cpu-set: {cpu: [0, 1], mode: exclusive}
+    - management-cpu-set:
+        cpu: [ 0 ]
+    - worker-cpu-set:
+        cpu: [ "1-$THREADS" ]
+        mode: exclusive
 EOF
 listen memif --dpdk
 wait_for '[ "$(lab_ctl memif outputs --json | jq -r ".outputs[0].state")" = up ]' 20 "the memif is up"

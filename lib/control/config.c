@@ -12,6 +12,7 @@
 #include "control/config_pcapng.h"
 #include "control/config_policy.h"
 #include "control/config_schema.h"
+#include "control/config_tap.h"
 #include "control/config_values.h"
 
 enum {
@@ -216,12 +217,14 @@ static int check_output_keys(
 		const char *keys;
 	} types[] = {
 		[MT_OUTPUT_TAP] = {"tap",
-			"name, type, required, interface, mtu, filter, sample, sample_by"},
+			"name, type, required, interface, per, mtu, vlan_from_vni, filter, sample, "
+			"sample_by"},
 		[MT_OUTPUT_RING] = {"ring",
 			"name, type, required, length, mode, snap, when_full, when_absent, group, "
 			"filter, sample, sample_by"},
 		[MT_OUTPUT_PORT] = {"port",
-			"name, type, required, device, tx_queues, filter, sample, sample_by"},
+			"name, type, required, device, tx_queues, vlan_from_vni, filter, sample, "
+			"sample_by"},
 		[MT_OUTPUT_PCAPNG] = {"pcapng",
 			"name, type, required, directory, rotate_bytes, rotate_seconds, "
 			"keep_files, keep_bytes, snap, length, filter, sample, sample_by"},
@@ -232,6 +235,8 @@ static int check_output_keys(
 	} owners[] = {
 		{"interface", 1 << MT_OUTPUT_TAP},
 		{"mtu", 1 << MT_OUTPUT_TAP},
+		{"per", 1 << MT_OUTPUT_TAP},
+		{"vlan_from_vni", 1 << MT_OUTPUT_TAP | 1 << MT_OUTPUT_PORT},
 		{"device", 1 << MT_OUTPUT_PORT},
 		{"tx_queues", 1 << MT_OUTPUT_PORT},
 		{"length", 1 << MT_OUTPUT_RING | 1 << MT_OUTPUT_PCAPNG},
@@ -443,6 +448,8 @@ static int load(
 		result = check_http(lines, &file->config.http);
 	if (result == 0)
 		result = mt_config_policy(lines, &file->config);
+	if (result == 0)
+		result = mt_config_tap(lines, &file->config);
 	if (result < 0)
 		mt_config_free(&file->config);
 	else

@@ -147,6 +147,9 @@ enum mt_config_ring_mode {
 	MT_CONFIG_COPY,
 };
 
+struct mt_tap_session;
+struct mt_vni_number;
+
 struct mt_config_output {
 	char *name;
 	enum mt_output_type type;
@@ -155,8 +158,14 @@ struct mt_config_output {
 	char *device;       /* port: as ports[].device */
 	uint32_t tx_queues; /* port: to use of the device; 0: as many as suit it */
 	uint32_t mtu;       /* tap: of the netdev; default 9216 */
-	uint32_t length;    /* ring, pcapng: frames that one queue's ring holds; power of two */
-	uint32_t snap;      /* ring, pcapng: bytes of a frame that are kept; 0: all */
+	/* tap: a netdev for each named session, `interface` being the prefix of their names */
+	bool per_session;
+	struct mt_tap_session *tap_sessions;
+	unsigned tap_sessions_count;
+	struct mt_vni_number *vlans; /* tap, port: vlan_from_vni */
+	unsigned vlans_count;
+	uint32_t length; /* ring, pcapng: frames that one queue's ring holds; power of two */
+	uint32_t snap;   /* ring, pcapng: bytes of a frame that are kept; 0: all */
 	/* ring */
 	enum mt_config_ring_mode mode;
 	bool drop_old; /* when_full */

@@ -135,6 +135,10 @@ static int start_outputs(struct mt_daemon *daemon, char *error, size_t error_siz
 			.device = config->device,
 			.tx_queues = config->tx_queues,
 			.mtu = config->mtu,
+			.vlans = config->vlans,
+			.vlans_count = config->vlans_count,
+			.tap_sessions = config->tap_sessions,
+			.tap_sessions_count = config->tap_sessions_count,
 			.length = config->length,
 			.snap = config->snap,
 			.own_prefix = daemon->eal.own_prefix,
@@ -157,8 +161,9 @@ static int start_outputs(struct mt_daemon *daemon, char *error, size_t error_siz
 			.synchronize = mt_lifecycle_synchronize,
 			.synchronize_context = daemon,
 		};
-		struct mt_output *output =
-			mt_output_create(output_types[config->type], &settings, error, error_size);
+		struct mt_output *output = mt_output_create(
+			config->per_session ? &mt_output_tap_sessions : output_types[config->type],
+			&settings, error, error_size);
 
 		if (output == NULL)
 			return -EIO;

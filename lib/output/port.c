@@ -17,6 +17,7 @@
 #include <rte_malloc.h>
 
 #include "output/port.h"
+#include "output/vlan.h"
 
 enum {
 	TX_DESCRIPTORS = 1024,
@@ -37,6 +38,7 @@ static void port_close(struct mt_output *output)
 	for (uint16_t q = 0; q < output->queues; q++)
 		rte_ring_free(port->queues[q].aside);
 	rte_mempool_free(port->copies);
+	free(port->vlans);
 	rte_mempool_free(port->idle);
 	free(port->device_string);
 	rte_free(port);
@@ -121,8 +123,15 @@ static int start_device(struct mt_output *output, const struct mt_output_setting
 		return -ENOTSUP;
 	}
 	port->tx_queues = port->device.tx_queues;
+	if (settings->vlans_count > 0) {
+		port->vlans = mt_vni_map_create(settings->vlans, settings->vlans_count);
+		if (port->vlans == NULL)
+			return -ENOMEM;
+	}
 	mt_port_fit_to_copies(port);
-	return port->device.multi_segment_tx ? 0 : create_copy_pool(port, output->name);
+	if (port->device.multi_segment_tx && port->vlans == NULL)
+		return 0;
+	return create_copy_pool(port, output->name);
 }
 
 static int port_open(struct mt_output *output, const struct mt_output_settings *settings)
@@ -161,6 +170,28 @@ static struct rte_mbuf *unchain(struct mt_port_output *port, struct rte_mbuf *fr
 	return copy;
 }
 
+/* With a VLAN tag, if its VNI has one: in a copy, because others may have the frame too. Takes over
+ * `frame`; NULL: no buffer left. */
+static struct rte_mbuf *tag(struct mt_port_output *port, struct rte_mbuf *frame)
+{
+	int32_t vlan = mt_vlan_of(port->vlans, frame);
+	uint8_t *bytes;
+
+	if (vlan == MT_VNI_MAP_NONE)
+		return frame;
+	frame = unchain(port, frame);
+	if (frame == NULL)
+		return NULL;
+	bytes = (uint8_t *)rte_pktmbuf_prepend(frame, MT_VLAN_TAG);
+	if (bytes == NULL) { /* not with the headroom that the pool has */
+		rte_pktmbuf_free(frame);
+		return NULL;
+	}
+	memmove(bytes, bytes + MT_VLAN_TAG, MT_VLAN_AT);
+	mt_vlan_write(bytes + MT_VLAN_AT, vlan);
+	return frame;
+}
+
 /* What became of one burst. */
 struct outcome {
 	uint16_t sent;
@@ -191,7 +222,9 @@ static void transmit(struct mt_output *output, uint16_t tx_queue, struct rte_mbu
 			rte_pktmbuf_free(frame);
 			continue;
 		}
-		if (unlikely(frame->nb_segs > 1 && port->copies != NULL))
+		if (unlikely(port->vlans != NULL))
+			frame = tag(port, frame);
+		if (unlikely(frame != NULL && frame->nb_segs > 1 && !port->device.multi_segment_tx))
 			frame = unchain(port, frame);
 		if (unlikely(frame == NULL)) {
 			outcome->drops[MT_OUTPUT_DROP_NO_BUFFER]++;

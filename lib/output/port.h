@@ -45,7 +45,8 @@ struct mt_port_output {
 	pthread_mutex_t lock; /* between control and the interrupt thread: who changes `away` */
 	uint16_t tx_queues;   /* the device's; a device that returns has as many */
 	struct mt_ethdev device;
-	struct rte_mempool *copies; /* NULL: the device takes chained frames */
+	struct rte_mempool *copies; /* NULL: the device takes chained frames, and none are tagged */
+	struct mt_vni_map *vlans;   /* NULL: none are tagged */
 	struct rte_mempool *idle;
 	struct mt_port_queue queues[MT_OUTPUT_MAX_QUEUES];
 	/* Control only. */

@@ -9,6 +9,7 @@
 #include <rte_cycles.h>
 
 #include "output/port.h"
+#include "output/vlan.h"
 
 enum {
 	RENEW_AGAIN_US = 100000,
@@ -16,7 +17,9 @@ enum {
 
 void mt_port_fit_to_copies(struct mt_port_output *port)
 {
-	if (!port->device.multi_segment_tx)
+	if (port->vlans != NULL)
+		port->device.max_tx_bytes -= MT_VLAN_TAG;
+	if (port->vlans != NULL || !port->device.multi_segment_tx)
 		port->device.max_tx_bytes = RTE_MIN(port->device.max_tx_bytes,
 			(uint32_t)MT_PORT_COPY_LENGTH - RTE_PKTMBUF_HEADROOM);
 }
@@ -146,8 +149,10 @@ static void renew(void *context)
 	}
 	/* Without success its link stays down, which is told. What it can do is known at the latest
 	 * now, and does not change. */
-	if (mt_ethdev_restart(&device, &port->request, error, sizeof(error)) == 0)
+	if (mt_ethdev_restart(&device, &port->request, error, sizeof(error)) == 0) {
 		port->device.max_tx_bytes = device.max_tx_bytes;
+		mt_port_fit_to_copies(port);
+	}
 	atomic_store_explicit(&port->renewing, false, memory_order_release);
 }
 

@@ -18,6 +18,7 @@
 enum {
 	DEFAULT_QUEUES = 1,
 	DEFAULT_QUEUE_LENGTH = 4096,
+	DEFAULT_IDLE_SECONDS = 300,
 	DEFAULT_STALL_SECONDS = 5,
 	DEFAULT_HOST_RATE = 50000,
 	DEFAULT_DESCRIPTORS = 1024,
@@ -87,6 +88,7 @@ static int fill_defaults(struct mt_config_lines *lines, struct mt_config *config
 
 	fill_number(&config->dataplane.queues, DEFAULT_QUEUES);
 	fill_number(&config->dataplane.queue_length, DEFAULT_QUEUE_LENGTH);
+	fill_number(&config->sessions.idle_seconds, DEFAULT_IDLE_SECONDS);
 	fill_number(&config->health.stall_seconds, DEFAULT_STALL_SECONDS);
 	for (unsigned i = 0; i < config->ports_count; i++) {
 		fill_number(&config->ports[i].buffers, DEFAULT_BUFFERS);
@@ -431,6 +433,25 @@ static int check_http(struct mt_config_lines *lines, const struct mt_config_http
 	return 0;
 }
 
+/* Run without a shell, so there are no arguments and no look-up. */
+static int check_hooks(struct mt_config_lines *lines, const struct mt_config_sessions *sessions)
+{
+	const struct {
+		const char *path;
+		const char *program;
+	} hooks[] = {
+		{"sessions.on_session_seen", sessions->on_session_seen},
+		{"sessions.on_session_idle", sessions->on_session_idle},
+	};
+
+	for (size_t h = 0; h < sizeof(hooks) / sizeof(hooks[0]); h++)
+		if (hooks[h].program != NULL && hooks[h].program[0] != '/')
+			return mt_config_lines_refuse(lines, hooks[h].path,
+				"\"%.60s\" is not an absolute path; allowed: %s", hooks[h].program,
+				mt_config_schema_help(hooks[h].path));
+	return 0;
+}
+
 static int load(
 	struct mt_config_lines *lines, const char *text, size_t length, struct mt_config **config)
 {
@@ -446,6 +467,8 @@ static int load(
 		result = check_tunnels(lines, &file->config.tunnels);
 	if (result == 0)
 		result = check_http(lines, &file->config.http);
+	if (result == 0)
+		result = check_hooks(lines, &file->config.sessions);
 	if (result == 0)
 		result = mt_config_policy(lines, &file->config);
 	if (result == 0)

@@ -140,6 +140,9 @@ struct mt_config_sessions {
 	char *import; /* a file, a folder or a pattern of what the AWS command line wrote */
 	struct mt_config_session *list;
 	unsigned list_count;
+	char *on_session_seen; /* programs, absolute paths; NULL: none */
+	char *on_session_idle;
+	uint32_t idle_seconds; /* a session without frames for so long is idle */
 };
 
 enum mt_config_ring_mode {

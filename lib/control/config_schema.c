@@ -158,6 +158,10 @@ static const cyaml_schema_field_t sessions_keys[] = {
 	TEXT("import", OPTIONAL_TEXT, struct mt_config_sessions, import),
 	CYAML_FIELD_SEQUENCE("list", OPTIONAL_LIST, struct mt_config_sessions, list, &session_entry,
 		0, MT_MAX_SESSIONS),
+	TEXT("on_session_seen", OPTIONAL_TEXT, struct mt_config_sessions, on_session_seen),
+	TEXT("on_session_idle", OPTIONAL_TEXT, struct mt_config_sessions, on_session_idle),
+	CYAML_FIELD_UINT(
+		"idle_seconds", CYAML_FLAG_OPTIONAL, struct mt_config_sessions, idle_seconds),
 	CYAML_FIELD_END,
 };
 
@@ -330,6 +334,11 @@ static const struct rule rules[] = {
 	{.path = "sessions", .help = "a mapping with unknown, import and list"},
 	{.path = "sessions.unknown", .help = "accept, drop"},
 	{.path = "sessions.import", .help = "a file, a folder or a pattern such as aws/*.json"},
+	{.path = "sessions.on_session_seen", .help = "an absolute path of a program"},
+	{.path = "sessions.on_session_idle", .help = "an absolute path of a program"},
+	{.path = "sessions.idle_seconds",
+		.help = "a number from 1 to 86400",
+		.range = {1, 86400, false}},
 	{.path = "sessions.list", .help = "a list of sessions"},
 	{.path = "sessions.list[]", .help = "a mapping with at least vni and name"},
 	{.path = "sessions.list[].vni",

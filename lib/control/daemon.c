@@ -373,6 +373,9 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 			mt_daemon_stop(daemon);
 		return rc;
 	}
+	rc = mt_hooks_start(&daemon->hooks, config, &daemon->datapath, daemon->policy);
+	if (rc < 0) /* all else works without */
+		mt_log(MT_LOG_ERROR, "hooks: thread: %s", strerror(-rc));
 	daemon->started = mt_monotonic_ms() / 1000;
 	for (unsigned o = 0; o < daemon->snapshot.outputs_count; o++)
 		share_error(daemon, o);
@@ -454,6 +457,7 @@ void mt_daemon_stop(struct mt_daemon *daemon)
 {
 	struct mt_datapath *datapath = &daemon->datapath;
 
+	mt_hooks_stop(&daemon->hooks);
 	mt_interrupt_guard_set(NULL, NULL);
 	mt_host_pump_stop(&daemon->pump);
 	for (unsigned h = 0; h < daemon->pump.count; h++) {

@@ -9,6 +9,7 @@
 
 #include "control/config.h"
 #include "control/eal.h"
+#include "control/hooks.h"
 #include "control/host.h"
 #include "control/ledger.h"
 #include "control/log.h"
@@ -47,6 +48,7 @@ struct mt_daemon {
 	/* Copies of the outputs' error texts, for others than control: an output may take long over
 	 * mending itself, and no one shall wait for that. */
 	char output_errors[MT_SNAPSHOT_MAX_OUTPUTS][MT_OUTPUT_MAX_ERROR];
+	struct mt_hooks hooks;
 	struct mt_session_register session_register; /* of the metrics */
 	uint64_t last_second; /* timer cycles at which what is done each second was done; control */
 	/* Reasons for drops that were told once. Control only. */

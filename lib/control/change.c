@@ -585,6 +585,7 @@ static int bring_into_force(struct change *change)
 			leave_output(change, change->running[r].output);
 	}
 	show(daemon, change->config, change->policy, snapshot, notes);
+	mt_hooks_start(daemon);
 	rename_sessions(change);
 	clear_up(change, settled);
 	return 0;

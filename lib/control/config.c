@@ -13,11 +13,13 @@
 #include "control/config_pcapng.h"
 #include "control/config_policy.h"
 #include "control/config_schema.h"
+#include "control/config_tap.h"
 #include "control/config_values.h"
 
 enum {
 	DEFAULT_QUEUES = 1,
 	DEFAULT_QUEUE_LENGTH = 4096,
+	DEFAULT_IDLE_SECONDS = 300,
 	DEFAULT_STALL_SECONDS = 5,
 	DEFAULT_HOST_RATE = 50000,
 	DEFAULT_DESCRIPTORS = 1024,
@@ -87,6 +89,7 @@ static int fill_defaults(struct mt_config_lines *lines, struct mt_config *config
 
 	fill_number(&config->dataplane.queues, DEFAULT_QUEUES);
 	fill_number(&config->dataplane.queue_length, DEFAULT_QUEUE_LENGTH);
+	fill_number(&config->sessions.idle_seconds, DEFAULT_IDLE_SECONDS);
 	fill_number(&config->health.stall_seconds, DEFAULT_STALL_SECONDS);
 	for (unsigned i = 0; i < config->ports_count; i++) {
 		fill_number(&config->ports[i].buffers, DEFAULT_BUFFERS);
@@ -217,12 +220,14 @@ static int check_output_keys(
 		const char *keys;
 	} types[] = {
 		[MT_OUTPUT_TAP] = {"tap",
-			"name, type, required, interface, mtu, filter, sample, sample_by"},
+			"name, type, required, interface, per, mtu, vlan_from_vni, filter, sample, "
+			"sample_by"},
 		[MT_OUTPUT_RING] = {"ring",
 			"name, type, required, length, mode, snap, when_full, when_absent, group, "
 			"filter, sample, sample_by"},
 		[MT_OUTPUT_PORT] = {"port",
-			"name, type, required, device, tx_queues, filter, sample, sample_by"},
+			"name, type, required, device, tx_queues, vlan_from_vni, filter, sample, "
+			"sample_by"},
 		[MT_OUTPUT_PCAPNG] = {"pcapng",
 			"name, type, required, directory, rotate_bytes, rotate_seconds, "
 			"keep_files, keep_bytes, snap, length, filter, sample, sample_by"},
@@ -233,6 +238,8 @@ static int check_output_keys(
 	} owners[] = {
 		{"interface", 1 << MT_OUTPUT_TAP},
 		{"mtu", 1 << MT_OUTPUT_TAP},
+		{"per", 1 << MT_OUTPUT_TAP},
+		{"vlan_from_vni", 1 << MT_OUTPUT_TAP | 1 << MT_OUTPUT_PORT},
 		{"device", 1 << MT_OUTPUT_PORT},
 		{"tx_queues", 1 << MT_OUTPUT_PORT},
 		{"length", 1 << MT_OUTPUT_RING | 1 << MT_OUTPUT_PCAPNG},
@@ -467,6 +474,25 @@ static void place_outputs(struct mt_config *config, const struct mt_config *runn
 	}
 }
 
+/* Run without a shell, so there are no arguments and no look-up. */
+static int check_hooks(struct mt_config_lines *lines, const struct mt_config_sessions *sessions)
+{
+	const struct {
+		const char *path;
+		const char *program;
+	} hooks[] = {
+		{"sessions.on_session_seen", sessions->on_session_seen},
+		{"sessions.on_session_idle", sessions->on_session_idle},
+	};
+
+	for (size_t h = 0; h < sizeof(hooks) / sizeof(hooks[0]); h++)
+		if (hooks[h].program != NULL && hooks[h].program[0] != '/')
+			return mt_config_lines_refuse(lines, hooks[h].path,
+				"\"%.60s\" is not an absolute path; allowed: %s", hooks[h].program,
+				mt_config_schema_help(hooks[h].path));
+	return 0;
+}
+
 static int load(struct mt_config_lines *lines, const char *text, size_t length,
 	const struct mt_config *running, struct mt_config **config)
 {
@@ -482,12 +508,16 @@ static int load(struct mt_config_lines *lines, const char *text, size_t length,
 		result = check_tunnels(lines, &file->config.tunnels);
 	if (result == 0)
 		result = check_http(lines, &file->config.http);
+	if (result == 0)
+		result = check_hooks(lines, &file->config.sessions);
 	if (result == 0) {
 		place_outputs(&file->config, running);
 		result = mt_config_policy(lines, &file->config);
 	}
 	if (result == 0)
 		result = mt_config_dedup(lines, &file->config);
+	if (result == 0)
+		result = mt_config_tap(lines, &file->config);
 	if (result < 0)
 		mt_config_free(&file->config);
 	else

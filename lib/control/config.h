@@ -157,12 +157,18 @@ struct mt_config_sessions {
 	char *import; /* a file, a folder or a pattern of what the AWS command line wrote */
 	struct mt_config_session *list;
 	unsigned list_count;
+	char *on_session_seen; /* programs, absolute paths; NULL: none */
+	char *on_session_idle;
+	uint32_t idle_seconds; /* a session without frames for so long is idle */
 };
 
 enum mt_config_ring_mode {
 	MT_CONFIG_ZERO_COPY,
 	MT_CONFIG_COPY,
 };
+
+struct mt_tap_session;
+struct mt_vni_number;
 
 struct mt_config_output {
 	char *name;
@@ -172,8 +178,14 @@ struct mt_config_output {
 	char *device;       /* port: as ports[].device */
 	uint32_t tx_queues; /* port: to use of the device; 0: as many as suit it */
 	uint32_t mtu;       /* tap: of the netdev; default 9216 */
-	uint32_t length;    /* ring, pcapng: frames that one queue's ring holds; power of two */
-	uint32_t snap;      /* ring, pcapng: bytes of a frame that are kept; 0: all */
+	/* tap: a netdev for each named session, `interface` being the prefix of their names */
+	bool per_session;
+	struct mt_tap_session *tap_sessions;
+	unsigned tap_sessions_count;
+	struct mt_vni_number *vlans; /* tap, port: vlan_from_vni */
+	unsigned vlans_count;
+	uint32_t length; /* ring, pcapng: frames that one queue's ring holds; power of two */
+	uint32_t snap;   /* ring, pcapng: bytes of a frame that are kept; 0: all */
 	/* ring */
 	enum mt_config_ring_mode mode;
 	bool drop_old; /* when_full */

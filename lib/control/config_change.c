@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "control/config_lines.h"
+#include "output/tap.h"
+#include "output/vni_map.h"
 
 /* The message as it grows: the first key in whole, of the others where they are. */
 struct refusal {
@@ -231,6 +233,33 @@ int mt_config_change_check_buffers(const struct mt_config *wanted, const struct 
 	return 0;
 }
 
+static bool same_vlans(const struct mt_config_output *left, const struct mt_config_output *right)
+{
+	if (left->vlans_count != right->vlans_count)
+		return false;
+	for (unsigned v = 0; v < left->vlans_count; v++) {
+		if (left->vlans[v].vni != right->vlans[v].vni
+			|| left->vlans[v].number != right->vlans[v].number)
+			return false;
+	}
+	return true;
+}
+
+static bool same_tap_sessions(
+	const struct mt_config_output *left, const struct mt_config_output *right)
+{
+	if (left->per_session != right->per_session
+		|| left->tap_sessions_count != right->tap_sessions_count)
+		return false;
+	for (unsigned s = 0; s < left->tap_sessions_count; s++) {
+		if (left->tap_sessions[s].vni != right->tap_sessions[s].vni
+			|| strcmp(left->tap_sessions[s].interface, right->tap_sessions[s].interface)
+				!= 0)
+			return false;
+	}
+	return true;
+}
+
 bool mt_config_same_output(
 	const struct mt_config_output *left, const struct mt_config_output *right)
 {
@@ -245,7 +274,8 @@ bool mt_config_same_output(
 		&& left->rotate_bytes == right->rotate_bytes
 		&& left->keep_bytes == right->keep_bytes
 		&& left->rotate_seconds == right->rotate_seconds
-		&& left->keep_files == right->keep_files;
+		&& left->keep_files == right->keep_files && same_vlans(left, right)
+		&& same_tap_sessions(left, right);
 }
 
 static bool same_device(const char *left, const char *right)

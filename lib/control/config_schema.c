@@ -16,6 +16,8 @@ enum {
 /* Strict enumerations instead of CYAML_BOOL: that takes any word but a few for true. */
 static const cyaml_strval_t booleans[] = {{"false", false}, {"true", true}};
 
+static const cyaml_strval_t tap_per[] = {{"output", false}, {"session", true}};
+
 static const cyaml_strval_t hash_fields[] = {
 	{"5-tuple", MT_HASH_5_TUPLE},
 	{"2-tuple", MT_HASH_2_TUPLE},
@@ -156,6 +158,10 @@ static const cyaml_schema_field_t sessions_keys[] = {
 	TEXT("import", OPTIONAL_TEXT, struct mt_config_sessions, import),
 	CYAML_FIELD_SEQUENCE("list", OPTIONAL_LIST, struct mt_config_sessions, list, &session_entry,
 		0, MT_MAX_SESSIONS),
+	TEXT("on_session_seen", OPTIONAL_TEXT, struct mt_config_sessions, on_session_seen),
+	TEXT("on_session_idle", OPTIONAL_TEXT, struct mt_config_sessions, on_session_idle),
+	CYAML_FIELD_UINT(
+		"idle_seconds", CYAML_FLAG_OPTIONAL, struct mt_config_sessions, idle_seconds),
 	CYAML_FIELD_END,
 };
 
@@ -223,6 +229,9 @@ static const cyaml_schema_field_t output_keys[] = {
 	CYAML_FIELD_UINT("mtu", CYAML_FLAG_OPTIONAL, struct mt_config_output, mtu),
 	CYAML_FIELD_UINT("length", CYAML_FLAG_OPTIONAL, struct mt_config_output, length),
 	CYAML_FIELD_UINT("tx_queues", CYAML_FLAG_OPTIONAL, struct mt_config_output, tx_queues),
+	CHOICE("per", CYAML_FLAG_OPTIONAL, struct mt_config_output, per_session, tap_per),
+	/* Its keys are VNIs: read by config_tap.c. */
+	CYAML_FIELD_IGNORE("vlan_from_vni", CYAML_FLAG_OPTIONAL),
 	CHOICE("mode", CYAML_FLAG_OPTIONAL, struct mt_config_output, mode, ring_modes),
 	CHOICE("when_full", CYAML_FLAG_OPTIONAL, struct mt_config_output, drop_old, when_full),
 	CHOICE("when_absent", CYAML_FLAG_OPTIONAL, struct mt_config_output, keep, when_absent),
@@ -346,6 +355,11 @@ static const struct rule rules[] = {
 	{.path = "sessions", .help = "a mapping with unknown, import and list"},
 	{.path = "sessions.unknown", .help = "accept, drop"},
 	{.path = "sessions.import", .help = "a file, a folder or a pattern such as aws/*.json"},
+	{.path = "sessions.on_session_seen", .help = "an absolute path of a program"},
+	{.path = "sessions.on_session_idle", .help = "an absolute path of a program"},
+	{.path = "sessions.idle_seconds",
+		.help = "a number from 1 to 86400",
+		.range = {1, 86400, false}},
 	{.path = "sessions.list", .help = "a list of sessions"},
 	{.path = "sessions.list[]", .help = "a mapping with at least vni and name"},
 	{.path = "sessions.list[].vni",
@@ -434,6 +448,8 @@ static const struct rule rules[] = {
 	{.path = "outputs[].device", .help = "a PCI address or a vdev string"},
 	{.path = "outputs[].tx_queues", .help = "a number from 1 to 64", .range = {1, 64, false}},
 	{.path = "outputs[].required", .help = "false, true"},
+	{.path = "outputs[].per", .help = "output, session"},
+	{.path = "outputs[].vlan_from_vni", .help = "a mapping of VNIs to VLAN ids, {4321: 10}"},
 	{.path = "outputs[].mtu", .help = "a number from 68 to 65521", .range = {68, 65521, false}},
 	{.path = "outputs[].mode", .help = "zero-copy, copy"},
 	{.path = "outputs[].when_full", .help = "drop_new, drop_old"},

@@ -140,6 +140,7 @@ static bool has_shape(const cyaml_schema_value_t *schema, const yaml_node_t *nod
 {
 	switch (schema->type) {
 	case CYAML_MAPPING:
+	case CYAML_IGNORE: /* a mapping whose keys are not known beforehand */
 		return node->type == YAML_MAPPING_NODE;
 	case CYAML_SEQUENCE:
 		return node->type == YAML_SEQUENCE_NODE;
@@ -213,7 +214,7 @@ static int check_value(struct mt_config_lines *lines, const cyaml_schema_value_t
 			lines, path, "is %s; allowed: %s", shape_of(node), help);
 	if (schema->type == CYAML_SEQUENCE)
 		return check_count(lines, schema, path, node);
-	if (schema->type == CYAML_MAPPING)
+	if (schema->type == CYAML_MAPPING || schema->type == CYAML_IGNORE)
 		return 0;
 	/* libcyaml would read up to it and take that for the whole. */
 	if (strlen(text_of(node)) != node->data.scalar.length)

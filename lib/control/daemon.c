@@ -17,6 +17,7 @@
 #include "control/lifecycle.h"
 #include "control/log.h"
 #include "control/snapshot.h"
+#include "output/interrupt_guard.h"
 #include "output/monotonic.h"
 #include "packet/frame_info.h"
 
@@ -264,6 +265,8 @@ static int start_workers(struct mt_daemon *daemon, char *error, size_t error_siz
 		rc = make_queues(daemon);
 	if (rc == 0)
 		rc = connect_hosts(daemon);
+	if (rc == 0)
+		mt_interrupt_guard_set(mt_lifecycle_leave_unmapped, daemon);
 	for (unsigned w = 0; rc == 0 && w < daemon->datapath.workers_count; w++) {
 		struct mt_worker *worker = daemon->datapath.workers[w];
 
@@ -343,6 +346,7 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 			mt_daemon_stop(daemon);
 		return rc;
 	}
+	mt_hooks_start(daemon);
 	daemon->started = mt_monotonic_ms() / 1000;
 	for (unsigned o = 0; o < daemon->snapshot->outputs_count; o++)
 		mt_outputs_share_error(daemon, o);
@@ -381,6 +385,8 @@ void mt_daemon_stop(struct mt_daemon *daemon)
 {
 	struct mt_datapath *datapath = &daemon->datapath;
 
+	mt_hooks_stop(&daemon->hooks);
+	mt_interrupt_guard_set(NULL, NULL);
 	mt_host_pump_stop(&daemon->pump);
 	for (unsigned h = 0; h < daemon->pump.count; h++) {
 		mt_host_close(daemon->pump.hosts[h]);

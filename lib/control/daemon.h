@@ -9,6 +9,7 @@
 
 #include "control/config.h"
 #include "control/eal.h"
+#include "control/hooks.h"
 #include "control/host.h"
 #include "control/ledger.h"
 #include "control/live_capture.h"
@@ -58,6 +59,7 @@ struct mt_daemon {
 	/* Guards what control writes after the start. Taken by control and HTTP threads for the
 	 * time of a copy, never by a worker. */
 	pthread_mutex_t lock;
+	struct mt_hooks hooks;
 	struct mt_session_register session_register; /* of the metrics */
 	struct mt_live_captures captures;
 	uint64_t last_second; /* timer cycles at which what is done each second was done; control */

@@ -48,6 +48,10 @@ static struct mt_output *open_as(struct mt_daemon *daemon, const struct mt_outpu
 		.device = config->device,
 		.tx_queues = config->tx_queues,
 		.mtu = config->mtu,
+		.vlans = config->vlans,
+		.vlans_count = config->vlans_count,
+		.tap_sessions = config->tap_sessions,
+		.tap_sessions_count = config->tap_sessions_count,
 		.length = config->length,
 		.snap = config->snap,
 		.own_prefix = daemon->eal.own_prefix,
@@ -81,7 +85,9 @@ static struct mt_output *open_as(struct mt_daemon *daemon, const struct mt_outpu
 struct mt_output *mt_outputs_open(struct mt_daemon *daemon, const struct mt_config_output *config,
 	const struct mt_policy_spec *sessions, char *error, size_t error_size)
 {
-	return open_as(daemon, output_types[config->type], config, sessions, error, error_size);
+	return open_as(daemon,
+		config->per_session ? &mt_output_tap_sessions : output_types[config->type], config,
+		sessions, error, error_size);
 }
 
 struct mt_output *mt_outputs_open_lost(

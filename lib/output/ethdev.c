@@ -122,7 +122,7 @@ static const struct quirks *quirks_of(const char *driver)
 		{.driver = "net_virtio", .partial_checksums = true},
 		{.driver = "net_vmxnet3", .partial_checksums = true},
 		{.driver = "net_ring", .fixed_queues = true},
-		{.driver = "net_memif", .default_tx_queues = 1},
+		{.driver = "net_memif", .paired = true, .default_tx_queues = 1},
 		{.driver = ""},
 	};
 	size_t i = 0;
@@ -137,6 +137,17 @@ uint16_t mt_ethdev_default_tx_queues(const struct mt_ethdev *ethdev, uint16_t qu
 	uint16_t most = quirks_of(ethdev->driver)->default_tx_queues;
 
 	return most > 0 ? RTE_MIN(most, queues) : queues;
+}
+
+bool mt_ethdev_is_memif(const struct mt_ethdev *ethdev)
+{
+	return strcmp(ethdev->driver, "net_memif") == 0;
+}
+
+bool mt_ethdev_connects(const struct mt_ethdev *ethdev)
+{
+	return mt_ethdev_is_memif(ethdev) && strstr(ethdev->device, ",role=server") == NULL
+		&& strstr(ethdev->device, ",role=master") == NULL;
 }
 
 void mt_ethdev_own_buffers(
@@ -198,6 +209,17 @@ static uint32_t longest_af_packet_frame(const struct mt_ethdev *ethdev)
 	return RTE_MIN(longest, ethdev->mtu + RTE_ETHER_HDR_LEN);
 }
 
+/* net_memif spreads a longer frame over several buffers, but before DPDK 26.03 it leaves their
+ * flags behind in the ring, and whatever is sent in them next arrives glued to its successor
+ * (upstream commit f7a52200d4). The buffers are the client's; both sides are given one bsize. */
+static uint32_t longest_memif_frame(const struct mt_ethdev *ethdev)
+{
+	enum { DEFAULT_BUFFER = 2048, OPTION_LENGTH = 7 };
+	const char *option = strstr(ethdev->device, ",bsize=");
+
+	return option != NULL ? strtoul(option + OPTION_LENGTH, NULL, 10) : DEFAULT_BUFFER;
+}
+
 /* The longest frame that goes out whole: two VLAN tags are allowed beyond the MTU. */
 static uint32_t longest_frame(const struct mt_ethdev *ethdev, const struct rte_eth_dev_info *info,
 	const struct quirks *quirks)
@@ -208,6 +230,8 @@ static uint32_t longest_frame(const struct mt_ethdev *ethdev, const struct rte_e
 		return ethdev->mtu + TAGGED_ETHERNET;
 	if (strcmp(ethdev->driver, "net_af_packet") == 0)
 		return longest_af_packet_frame(ethdev);
+	if (mt_ethdev_is_memif(ethdev))
+		return longest_memif_frame(ethdev);
 	return quirks->max_tx_bytes != 0 ? quirks->max_tx_bytes : UINT32_MAX;
 }
 
@@ -299,6 +323,13 @@ int mt_ethdev_start(struct mt_ethdev *ethdev, const struct mt_ethdev_request *re
 		ethdev->mtu = kernel_mtu(&info);
 	ethdev->max_tx_bytes = longest_frame(ethdev, &info, quirks_of(ethdev->driver));
 	return 0;
+}
+
+int mt_ethdev_restart(struct mt_ethdev *ethdev, const struct mt_ethdev_request *request,
+	char *error, size_t error_size)
+{
+	rte_eth_dev_stop(ethdev->id);
+	return mt_ethdev_start(ethdev, request, error, error_size);
 }
 
 void mt_ethdev_stop(struct mt_ethdev *ethdev)

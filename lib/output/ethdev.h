@@ -57,10 +57,21 @@ void mt_ethdev_fit(struct mt_ethdev *ethdev, const struct mt_ethdev_request *req
  * does not say: a memif peer may have one ring only, and frames for others would go astray. */
 uint16_t mt_ethdev_default_tx_queues(const struct mt_ethdev *ethdev, uint16_t queues);
 
+/* A device in memory that a peer of its own, a process, shares: it comes and goes with that. */
+bool mt_ethdev_is_memif(const struct mt_ethdev *ethdev);
+
+/* Such a one that, when it is started, connects to its peer, instead of waiting for it. */
+bool mt_ethdev_connects(const struct mt_ethdev *ethdev);
+
 /* How many packet buffers a device takes from its pool for itself as soon as it has `queues` queue
  * pairs, and how long they must be at least; both may be 0. */
 void mt_ethdev_own_buffers(
 	const struct mt_ethdev *ethdev, uint16_t queues, uint32_t *buffers, uint32_t *room);
+
+/* Stops a started device, sets it up anew and starts it. Returns 0, or -errno with `error`: it is
+ * stopped then. */
+int mt_ethdev_restart(struct mt_ethdev *ethdev, const struct mt_ethdev_request *request,
+	char *error, size_t error_size);
 
 /* Stops and closes it. */
 void mt_ethdev_stop(struct mt_ethdev *ethdev);

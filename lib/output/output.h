@@ -15,6 +15,8 @@
 
 struct mt_ethdev_life;
 struct mt_session_spec;
+struct mt_tap_session;
+struct mt_vni_number;
 
 enum {
 	MT_OUTPUT_MAX_QUEUES = 64,
@@ -31,6 +33,7 @@ enum {
 	X(STOPPED, "stopped", "Not taken by its reader before the output was closed.")        \
 	X(NO_SPACE, "no_space", "The file system has no room left for capture files.")        \
 	X(CONSUMER_ABSENT, "consumer_absent", "No consumer was attached to the ring.")        \
+	X(NO_SESSION, "no_session", "The output has interfaces for other sessions only.")     \
 	X(FILTERED, "filtered", "The output's own filter rejects the frame, as it should.")   \
 	X(SAMPLED, "sampled", "The output keeps 1 in N flows or packets: this is not one.")
 
@@ -44,7 +47,8 @@ enum mt_output_drop {
 /* True for what the configuration asks for: no reason to worry. */
 static inline bool mt_output_drop_is_wanted(enum mt_output_drop reason)
 {
-	return reason == MT_OUTPUT_DROP_FILTERED || reason == MT_OUTPUT_DROP_SAMPLED;
+	return reason == MT_OUTPUT_DROP_NO_SESSION || reason == MT_OUTPUT_DROP_FILTERED
+		|| reason == MT_OUTPUT_DROP_SAMPLED;
 }
 
 const char *mt_output_drop_name(enum mt_output_drop reason);
@@ -85,6 +89,12 @@ struct mt_output_settings {
 	const char *device;    /* port */
 	uint16_t tx_queues;    /* port: to use of the device; 0: as many as suit it */
 	uint32_t mtu;          /* tap: bytes behind the Ethernet header */
+	/* tap, port: the VLAN that frames of a VNI are given; not in it: they stay as they are */
+	const struct mt_vni_number *vlans; /* [vlans_count] */
+	unsigned vlans_count;
+	/* tap for each session: the VNIs that have an interface, and its name */
+	const struct mt_tap_session *tap_sessions; /* [tap_sessions_count] */
+	unsigned tap_sessions_count;
 	uint32_t length;       /* ring, pcapng: frames that one queue holds, a power of two */
 	uint32_t snap;         /* ring, pcapng: bytes of a frame that are kept; 0: all */
 	const char *directory; /* pcapng */
@@ -151,6 +161,11 @@ struct mt_output_ops {
 	 * NULL: nothing. */
 	void (*maintain)(struct mt_output *output);
 
+	/* Memory that a device shares with its peer is about to be unmapped: a device that is
+	 * concerned is left alone from now on. Interrupt thread of DPDK, which then waits for the
+	 * workers; NULL: nothing. */
+	void (*leave)(struct mt_output *output);
+
 	/* Reads the counters of a queue in balance: offered = delivered + drops + in_flight, what
 	 * is in flight being counted, not guessed. Any thread; NULL: nothing is ever in flight. */
 	void (*read)(struct mt_output *output, uint16_t queue, struct mt_output_counts *counts,
@@ -169,6 +184,7 @@ struct mt_output_ops {
 };
 
 extern const struct mt_output_ops mt_output_tap;
+extern const struct mt_output_ops mt_output_tap_sessions;
 extern const struct mt_output_ops mt_output_ring;
 extern const struct mt_output_ops mt_output_port;
 extern const struct mt_output_ops mt_output_pcapng;

@@ -6,69 +6,45 @@
  * queues share one. It then has one sender, the worker that owns the lowest of these queues; other
  * workers set their frames aside in a single-producer ring for it. So no worker takes a lock.
  *
- * A device that asks to be reset or is unplugged is `away`: the workers leave it, what they would
- * have sent is dropped and counted as an error, and the control thread sees to its return. */
+ * A device that asks to be reset, is unplugged or has lost its memif peer is `away`: the workers
+ * leave it, what they would have sent is dropped and counted as an error, and the control thread
+ * sees to its return (port_life.c). */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <rte_cycles.h>
 #include <rte_errno.h>
 #include <rte_malloc.h>
-#include <rte_ring.h>
 
-#include "output/ethdev.h"
-#include "output/ethdev_life.h"
-#include "output/output.h"
+#include "output/port.h"
+#include "output/vlan.h"
 
 enum {
 	TX_DESCRIPTORS = 1024,
 	ASIDE_LENGTH = 1024, /* frames that a queue may have set aside */
 	BURST = 64,
 	COPY_BUFFERS = 1023, /* for devices that take no chained frames */
-	MTU = 9216,
-	COPY_LENGTH = MTU + 14 + 8 + RTE_PKTMBUF_HEADROOM,
 	IDLE_DESCRIPTORS = 256,
 	IDLE_BUFFERS = 511, /* for one receive queue, which is never polled */
 };
 
-struct port_queue {
-	uint16_t tx_queue;
-	uint16_t home;          /* the queue whose owner sends for tx_queue */
-	struct rte_ring *aside; /* NULL: this queue's owner sends itself */
-	/* What became of frames that were set aside. Writer: the owner of `home`. */
-	struct mt_output_queue sent;
-};
-
-struct port_output {
-	/* No worker may touch the device. Writer: control, which then waits for the workers.
-	 * Readers: workers. */
-	_Atomic bool away;
-	uint16_t tx_queues; /* the device's; a device that returns has as many */
-	struct mt_ethdev device;
-	struct rte_mempool *copies; /* NULL: the device takes chained frames */
-	struct rte_mempool *idle;
-	struct port_queue queues[MT_OUTPUT_MAX_QUEUES];
-	/* Control only. */
-	char *device_string;
-	struct mt_ethdev_request request; /* to start the device again with */
-	struct mt_ethdev_life life;
-	uint64_t looked; /* timer cycles at which a device that is gone was last looked for */
-	bool (*synchronize)(void *context);
-	void *synchronize_context;
-};
-
 static void port_close(struct mt_output *output)
 {
-	struct port_output *port = output->private;
+	struct mt_port_output *port = output->private;
+	struct rte_eth_dev_info info = {0};
 
+	if (port->device.driver[0] != '\0') {
+		rte_eth_dev_info_get(port->device.id, &info);
+		mt_ethdev_forget(&port->device, &port->life);
+	}
+	mt_port_end(output);
 	/* Out of DPDK, so that an output can have the device again. */
-	if (port->device.driver[0] != '\0')
-		mt_ethdev_unplug(&port->device, &port->life);
+	if (info.device != NULL)
+		mt_ethdev_take_out(info.device);
 	for (uint16_t q = 0; q < output->queues; q++)
 		rte_ring_free(port->queues[q].aside);
 	rte_mempool_free(port->copies);
+	free(port->vlans);
 	rte_mempool_free(port->idle);
 	free(port->device_string);
 	rte_free(port);
@@ -76,11 +52,11 @@ static void port_close(struct mt_output *output)
 
 static int share_tx_queues(struct mt_output *output, const struct mt_output_settings *settings)
 {
-	struct port_output *port = output->private;
+	struct mt_port_output *port = output->private;
 	char name[RTE_RING_NAMESIZE];
 
 	for (uint16_t q = 0; q < output->queues; q++) {
-		struct port_queue *queue = &port->queues[q];
+		struct mt_port_queue *queue = &port->queues[q];
 
 		queue->tx_queue = q % port->tx_queues;
 		queue->home = queue->tx_queue;
@@ -96,7 +72,7 @@ static int share_tx_queues(struct mt_output *output, const struct mt_output_sett
 }
 
 /* Receive queues are not polled, but some devices must have them, and fill them. */
-static int create_idle_pool(struct port_output *port, const char *output_name, uint16_t queues)
+static int create_idle_pool(struct mt_port_output *port, const char *output_name, uint16_t queues)
 {
 	char name[RTE_MEMPOOL_NAMESIZE];
 	uint32_t buffers, room;
@@ -108,27 +84,19 @@ static int create_idle_pool(struct port_output *port, const char *output_name, u
 	return port->idle == NULL ? -rte_errno : 0;
 }
 
-static int create_copy_pool(struct port_output *port, const char *output_name)
+static int create_copy_pool(struct mt_port_output *port, const char *output_name)
 {
 	char name[RTE_MEMPOOL_NAMESIZE];
 
 	snprintf(name, sizeof(name), "mt_copies_%s", output_name);
 	port->copies = rte_pktmbuf_pool_create(
-		name, COPY_BUFFERS, 0, 0, COPY_LENGTH, port->device.numa_node);
+		name, COPY_BUFFERS, 0, 0, MT_PORT_COPY_LENGTH, port->device.numa_node);
 	return port->copies == NULL ? -rte_errno : 0;
-}
-
-/* What a device without chained frames can send goes through a copy. */
-static void fit_to_copies(struct port_output *port)
-{
-	if (!port->device.multi_segment_tx)
-		port->device.max_tx_bytes = RTE_MIN(
-			port->device.max_tx_bytes, (uint32_t)COPY_LENGTH - RTE_PKTMBUF_HEADROOM);
 }
 
 static int start_device(struct mt_output *output, const struct mt_output_settings *settings)
 {
-	struct port_output *port = output->private;
+	struct mt_port_output *port = output->private;
 	struct mt_ethdev_request *request = &port->request;
 	int rc;
 
@@ -136,7 +104,7 @@ static int start_device(struct mt_output *output, const struct mt_output_setting
 		.rx_queues = 1, /* memif and vhost count queue pairs */
 		.rx_descriptors = IDLE_DESCRIPTORS,
 		.tx_descriptors = TX_DESCRIPTORS,
-		.mtu = MTU,
+		.mtu = MT_PORT_MTU,
 	};
 	rc = mt_ethdev_probe(
 		port->device_string, &port->device, output->error, sizeof(output->error));
@@ -149,8 +117,11 @@ static int start_device(struct mt_output *output, const struct mt_output_setting
 	if (rc < 0)
 		return rc;
 	request->pool = port->idle;
+	port->memif = mt_ethdev_is_memif(&port->device);
 	rc = mt_ethdev_start(&port->device, request, output->error, sizeof(output->error));
-	if (rc < 0)
+	/* Who connects must have its peer first. That it comes later is seen by a link that is
+	 * down. */
+	if (rc < 0 && (!mt_ethdev_connects(&port->device) || port->device.tx_queues == 0))
 		return rc;
 	if (port->device.tx_queues == 0) {
 		snprintf(output->error, sizeof(output->error),
@@ -158,122 +129,20 @@ static int start_device(struct mt_output *output, const struct mt_output_setting
 		return -ENOTSUP;
 	}
 	port->tx_queues = port->device.tx_queues;
-	fit_to_copies(port);
-	return port->device.multi_segment_tx ? 0 : create_copy_pool(port, output->name);
-}
-
-/* --- its life, in the control thread ---------------------------------------------------------- */
-
-static void __attribute__((format(printf, 2, 3)))
-fail(struct mt_output *output, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(output->error, sizeof(output->error), format, args);
-	va_end(args);
-	mt_output_fail(output);
-}
-
-static void look_at_link(struct mt_output *output)
-{
-	struct port_output *port = output->private;
-	struct rte_eth_link link;
-
-	if (rte_eth_link_get_nowait(port->device.id, &link) < 0)
-		return;
-	if (link.link_status == RTE_ETH_LINK_UP)
-		atomic_store_explicit(&output->state, MT_OUTPUT_UP, memory_order_relaxed);
-	else
-		fail(output, "link of driver %s is down; is its peer connected?",
-			port->device.driver);
-}
-
-/* The workers leave the device. */
-static bool take_away(struct mt_output *output)
-{
-	struct port_output *port = output->private;
-
-	atomic_store_explicit(&port->away, true, memory_order_seq_cst);
-	if (port->synchronize != NULL && port->synchronize(port->synchronize_context))
-		return true;
-	fail(output, "a worker does not leave its device; that is not touched until it does");
-	return false;
-}
-
-static void give_back(struct port_output *port)
-{
-	fit_to_copies(port);
-	atomic_store_explicit(&port->away, false, memory_order_release);
-}
-
-static void reset(struct mt_output *output)
-{
-	struct port_output *port = output->private;
-	char error[256];
-
-	if (!take_away(output))
-		mt_ethdev_raise(&port->life, RTE_ETH_EVENT_INTR_RESET); /* in the next round */
-	else if (mt_ethdev_reset(&port->device, &port->request, &port->life, error, sizeof(error))
-		< 0)
-		fail(output, "reset of its device failed: %s; tried again each second", error);
-	else
-		give_back(port);
-}
-
-static void unplug(struct mt_output *output)
-{
-	struct port_output *port = output->private;
-	int rc;
-
-	if (!take_away(output)) {
-		mt_ethdev_raise(&port->life, RTE_ETH_EVENT_INTR_RMV);
-		return;
+	if (settings->vlans_count > 0) {
+		port->vlans = mt_vni_map_create(settings->vlans, settings->vlans_count);
+		if (port->vlans == NULL)
+			return -ENOMEM;
 	}
-	rc = mt_ethdev_unplug(&port->device, &port->life);
-	if (rc < 0)
-		fail(output,
-			"%s was unplugged, and DPDK does not let go of it: %s; restart if it does "
-			"not come back",
-			port->device_string, strerror(-rc));
-	else
-		fail(output, "%s was unplugged; looked for again each second", port->device_string);
-}
-
-static void look_for(struct mt_output *output)
-{
-	struct port_output *port = output->private;
-	uint64_t now = rte_get_timer_cycles();
-	char error[256];
-
-	if (now - port->looked < rte_get_timer_hz())
-		return;
-	port->looked = now;
-	if (mt_ethdev_return(&port->device, &port->request, &port->life, error, sizeof(error)) == 0)
-		give_back(port);
-	else if (error[0] != '\0')
-		fail(output, "%s", error);
-}
-
-/* A change of the link is seen without the driver's word, in each round. */
-static void port_maintain(struct mt_output *output)
-{
-	struct port_output *port = output->private;
-	enum rte_eth_event_type event = mt_ethdev_take_event(&port->life);
-
-	if (port->life.gone)
-		look_for(output);
-	else if (event == RTE_ETH_EVENT_INTR_RMV)
-		unplug(output);
-	else if (event == RTE_ETH_EVENT_INTR_RESET)
-		reset(output);
-	if (!atomic_load_explicit(&port->away, memory_order_relaxed))
-		look_at_link(output);
+	mt_port_fit_to_copies(port);
+	if (port->device.multi_segment_tx && port->vlans == NULL)
+		return 0;
+	return create_copy_pool(port, output->name);
 }
 
 static int port_open(struct mt_output *output, const struct mt_output_settings *settings)
 {
-	struct port_output *port =
+	struct mt_port_output *port =
 		rte_zmalloc("mt_output_port", sizeof(*port), RTE_CACHE_LINE_SIZE);
 	int rc;
 
@@ -292,19 +161,41 @@ static int port_open(struct mt_output *output, const struct mt_output_settings *
 	}
 	output->life = &port->life;
 	mt_ethdev_watch(&port->device, &port->life);
-	look_at_link(output); /* a peer may be away from the start */
+	mt_port_begin(output); /* a peer may be away from the start */
 	return 0;
 }
 
 /* --- sending, in the workers ------------------------------------------------------------------ */
 
 /* One segment where the device can't take more. Takes over `frame`; NULL: no buffer left. */
-static struct rte_mbuf *unchain(struct port_output *port, struct rte_mbuf *frame)
+static struct rte_mbuf *unchain(struct mt_port_output *port, struct rte_mbuf *frame)
 {
 	struct rte_mbuf *copy = rte_pktmbuf_copy(frame, port->copies, 0, UINT32_MAX);
 
 	rte_pktmbuf_free(frame);
 	return copy;
+}
+
+/* With a VLAN tag, if its VNI has one: in a copy, because others may have the frame too. Takes over
+ * `frame`; NULL: no buffer left. */
+static struct rte_mbuf *tag(struct mt_port_output *port, struct rte_mbuf *frame)
+{
+	int32_t vlan = mt_vlan_of(port->vlans, frame);
+	uint8_t *bytes;
+
+	if (vlan == MT_VNI_MAP_NONE)
+		return frame;
+	frame = unchain(port, frame);
+	if (frame == NULL)
+		return NULL;
+	bytes = (uint8_t *)rte_pktmbuf_prepend(frame, MT_VLAN_TAG);
+	if (bytes == NULL) { /* not with the headroom that the pool has */
+		rte_pktmbuf_free(frame);
+		return NULL;
+	}
+	memmove(bytes, bytes + MT_VLAN_TAG, MT_VLAN_AT);
+	mt_vlan_write(bytes + MT_VLAN_AT, vlan);
+	return frame;
 }
 
 /* What became of one burst. */
@@ -318,7 +209,7 @@ struct outcome {
 static void transmit(struct mt_output *output, uint16_t tx_queue, struct rte_mbuf **frames,
 	uint16_t count, struct outcome *outcome)
 {
-	struct port_output *port = output->private;
+	struct mt_port_output *port = output->private;
 	struct rte_mbuf *burst[BURST];
 	uint32_t lengths[BURST];
 	uint16_t ready = 0;
@@ -337,7 +228,9 @@ static void transmit(struct mt_output *output, uint16_t tx_queue, struct rte_mbu
 			rte_pktmbuf_free(frame);
 			continue;
 		}
-		if (unlikely(frame->nb_segs > 1 && port->copies != NULL))
+		if (unlikely(port->vlans != NULL))
+			frame = tag(port, frame);
+		if (unlikely(frame != NULL && frame->nb_segs > 1 && !port->device.multi_segment_tx))
 			frame = unchain(port, frame);
 		if (unlikely(frame == NULL)) {
 			outcome->drops[MT_OUTPUT_DROP_NO_BUFFER]++;
@@ -371,8 +264,8 @@ static void count_outcome(struct mt_output_queue *queue, uint16_t offered, uint1
 	mt_commit_end(&queue->commit);
 }
 
-static void set_aside(struct port_queue *queue, struct mt_output_queue *q, struct rte_mbuf **frames,
-	uint16_t count)
+static void set_aside(struct mt_port_queue *queue, struct mt_output_queue *q,
+	struct rte_mbuf **frames, uint16_t count)
 {
 	unsigned set;
 
@@ -391,8 +284,8 @@ static void set_aside(struct port_queue *queue, struct mt_output_queue *q, struc
 static void port_send(
 	struct mt_output *output, uint16_t queue, struct rte_mbuf **frames, uint16_t count)
 {
-	struct port_output *port = output->private;
-	struct port_queue *from = &port->queues[queue];
+	struct mt_port_output *port = output->private;
+	struct mt_port_queue *from = &port->queues[queue];
 
 	if (from->aside != NULL) {
 		set_aside(from, &output->per_queue[queue], frames, count);
@@ -410,7 +303,7 @@ static void port_send(
 }
 
 /* One burst that another queue's owner set aside. Returns how many frames it had. */
-static uint16_t send_aside(struct mt_output *output, struct port_queue *from)
+static uint16_t send_aside(struct mt_output *output, struct mt_port_queue *from)
 {
 	struct rte_mbuf *frames[BURST];
 	uint16_t n = rte_ring_dequeue_burst(from->aside, (void **)frames, BURST, NULL);
@@ -425,7 +318,7 @@ static uint16_t send_aside(struct mt_output *output, struct port_queue *from)
 
 static uint16_t port_poll(struct mt_output *output, uint16_t queue)
 {
-	struct port_output *port = output->private;
+	struct mt_port_output *port = output->private;
 	uint16_t count = 0;
 
 	if (queue >= port->tx_queues)
@@ -440,8 +333,8 @@ static uint16_t port_poll(struct mt_output *output, uint16_t queue)
 static void port_read(struct mt_output *output, uint16_t queue, struct mt_output_counts *counts,
 	uint64_t *in_flight)
 {
-	struct port_output *port = output->private;
-	struct port_queue *from = &port->queues[queue];
+	struct mt_port_output *port = output->private;
+	struct mt_port_queue *from = &port->queues[queue];
 	struct mt_output_queue *q = &output->per_queue[queue];
 	struct mt_output_counts sent = {0};
 
@@ -464,7 +357,7 @@ static void port_read(struct mt_output *output, uint16_t queue, struct mt_output
 
 static void port_flush(struct mt_output *output)
 {
-	struct port_output *port = output->private;
+	struct mt_port_output *port = output->private;
 
 	for (uint16_t q = 0; q < output->queues; q++) {
 		while (port->queues[q].aside != NULL && send_aside(output, &port->queues[q]) > 0)
@@ -477,7 +370,8 @@ const struct mt_output_ops mt_output_port = {
 	.open = port_open,
 	.send = port_send,
 	.poll = port_poll,
-	.maintain = port_maintain,
+	.maintain = mt_port_maintain,
+	.leave = mt_port_leave,
 	.read = port_read,
 	.flush = port_flush,
 	.close = port_close,

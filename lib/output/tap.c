@@ -12,15 +12,12 @@
 
 #include "output/output.h"
 #include "output/release.h"
-#include "output/tap_device.h"
-
-enum {
-	ETHERNET_OVERHEAD = 14 + 8, /* header and two VLAN tags, which an MTU does not count */
-};
+#include "output/tap.h"
 
 struct tap_output {
 	struct mt_tap device;
-	bool seen; /* in error in the round before; control only */
+	struct mt_vni_map *vlans; /* NULL: none */
+	bool seen;                /* in error in the round before; control only */
 };
 
 static void tap_close(struct mt_output *output)
@@ -28,7 +25,8 @@ static void tap_close(struct mt_output *output)
 	struct tap_output *tap = output->private;
 
 	mt_tap_close(&tap->device);
-	free(output->private);
+	free(tap->vlans);
+	free(tap);
 }
 
 static void take_error(struct mt_output *output)
@@ -50,33 +48,26 @@ static int tap_open(struct mt_output *output, const struct mt_output_settings *s
 	tap->device.queues = settings->queues;
 	tap->device.silent = true;
 	snprintf(tap->device.interface, sizeof(tap->device.interface), "%s", settings->interface);
+	if (settings->vlans_count > 0) {
+		tap->vlans = mt_vni_map_create(settings->vlans, settings->vlans_count);
+		if (tap->vlans == NULL) {
+			free(tap);
+			return -ENOMEM;
+		}
+	}
 	rc = mt_tap_open(&tap->device);
 	if (rc < 0) {
 		take_error(output);
+		free(tap->vlans);
 		free(tap);
 	}
 	return rc;
 }
 
-static enum mt_output_drop drop_reason(struct mt_output *output, int error)
-{
-	switch (error) {
-	case EAGAIN:
-	case ENOBUFS:
-	case ENOMEM:
-		return MT_OUTPUT_DROP_FULL;
-	case EMSGSIZE:
-	case EINVAL:
-		return MT_OUTPUT_DROP_TOO_LONG;
-	default:
-		mt_output_fail(output);
-		return MT_OUTPUT_DROP_ERROR;
-	}
-}
-
 static void tap_send(
 	struct mt_output *output, uint16_t queue, struct rte_mbuf **frames, uint16_t count)
 {
+	const struct mt_vni_map *vlans = ((struct tap_output *)output->private)->vlans;
 	struct mt_tap *tap = &((struct tap_output *)output->private)->device;
 	struct mt_output_queue *q = &output->per_queue[queue];
 	uint16_t drops[MT_OUTPUT_DROP_COUNT] = {0};
@@ -92,16 +83,12 @@ static void tap_send(
 			drops[MT_OUTPUT_DROP_ERROR]++;
 			continue;
 		}
-		if (frames[i]->pkt_len > tap->mtu + ETHERNET_OVERHEAD) {
-			drops[MT_OUTPUT_DROP_TOO_LONG]++;
-			continue;
-		}
-		error = mt_tap_write(fd, frames[i]);
+		error = mt_tap_put(tap, fd, vlans, frames[i]);
 		if (error == 0) {
 			delivered++;
 			bytes += frames[i]->pkt_len;
 		} else {
-			drops[drop_reason(output, error)]++;
+			drops[mt_tap_drop_reason(output, error)]++;
 		}
 	}
 	mt_commit_begin(&q->commit);

@@ -13,6 +13,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "output/vlan.h"
+
 enum {
 	MAX_SEGMENTS = 64, /* of one frame; ENA scatters over 17 */
 };
@@ -250,5 +252,24 @@ int mt_tap_write(int fd, const struct rte_mbuf *frame)
 		segments[count].iov_base = rte_pktmbuf_mtod(segment, void *);
 		segments[count++].iov_len = segment->data_len;
 	}
+	return writev(fd, segments, count) < 0 ? errno : 0;
+}
+
+int mt_tap_write_tagged(int fd, const struct rte_mbuf *frame, int32_t vlan)
+{
+	struct iovec segments[MAX_SEGMENTS + 2];
+	uint8_t tag[MT_VLAN_TAG];
+	int count = 0;
+
+	if (frame->nb_segs > MAX_SEGMENTS)
+		return EMSGSIZE;
+	mt_vlan_write(tag, vlan);
+	segments[count++] = (struct iovec){rte_pktmbuf_mtod(frame, void *), MT_VLAN_AT};
+	segments[count++] = (struct iovec){tag, sizeof(tag)};
+	segments[count++] = (struct iovec){
+		rte_pktmbuf_mtod_offset(frame, void *, MT_VLAN_AT), frame->data_len - MT_VLAN_AT};
+	for (const struct rte_mbuf *segment = frame->next; segment != NULL; segment = segment->next)
+		segments[count++] =
+			(struct iovec){rte_pktmbuf_mtod(segment, void *), segment->data_len};
 	return writev(fd, segments, count) < 0 ? errno : 0;
 }

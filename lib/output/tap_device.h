@@ -50,3 +50,6 @@ int mt_tap_mend(struct mt_tap *tap, int problem);
  * (more segments than the kernel takes at once), EIO (interface is down), EBADFD (deleted). Never
  * waits. */
 int mt_tap_write(int fd, const struct rte_mbuf *frame);
+
+/* The same, with a VLAN tag behind the addresses, which must be in the first segment. */
+int mt_tap_write_tagged(int fd, const struct rte_mbuf *frame, int32_t vlan);

@@ -53,6 +53,34 @@ deps_install() {
     rm -f "$log"
 }
 
+# deps_install_backports PACKAGE...: the same for what only bookworm-backports has. The machine's
+# own sources stay as they are: backports is a source for these calls of apt-get alone.
+deps_install_backports() {
+    local missing folder status=0
+    local apt
+
+    command -v dpkg-query >/dev/null || { echo "This machine is not Debian" >&2; return 1; }
+    mapfile -t missing < <(deps_missing "$@")
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    if [ "$(id -u)" != 0 ]; then
+        echo "Missing packages of bookworm-backports; as root: apt-get install ${missing[*]}" >&2
+        return 1
+    fi
+    echo "Installing from bookworm-backports: ${missing[*]}" >&2
+    folder=$(mktemp -d)
+    mkdir -p "$folder/lists/partial"
+    printf 'deb [signed-by=%s] http://deb.debian.org/debian %s main\n' \
+        /usr/share/keyrings/debian-archive-keyring.gpg bookworm-backports >"$folder/backports.list"
+    apt=(apt-get -q -o "Dir::Etc::SourceList=$folder/backports.list"
+        -o "Dir::State::Lists=$folder/lists" -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0)
+    { DEBIAN_FRONTEND=noninteractive "${apt[@]}" update \
+        && DEBIAN_FRONTEND=noninteractive "${apt[@]}" -y -t bookworm-backports \
+            install --no-install-recommends "${missing[@]}"; } >"$folder/log" 2>&1 </dev/null \
+        || { status=1; tail -n 20 "$folder/log" >&2; }
+    rm -rf "$folder"
+    return "$status"
+}
+
 # build FOLDER [MESON_OPTION...]: configures and compiles; shows output only where that fails.
 build() {
     local folder=$1 log status=0

@@ -7,7 +7,7 @@ their conversation's number and their own number within it, so that a reader can
 got, where, and in which order.
 
     frames.py conversations OUT.pcap     mirrored conversations, both directions in turn
-    frames.py jumbo OUT.pcap             mirrored frames up to 9,166 bytes (outer 9,216)
+    frames.py jumbo OUT.pcap             mirrored frames up to 9,166 bytes (outer 9,216), or --longest
     frames.py inner IN.pcap OUT.pcap     what is inside the VXLAN of plain IPv4 mirror traffic
     frames.py send INTERFACE IN.pcap     send the frames of a capture
     frames.py fanout INTERFACE OUT...    one socket per OUT in one fanout group by queue
@@ -142,7 +142,7 @@ def jumbo(options):
     frames = []
     for number in range(options.count):
         conversation = Conversation(number, rng)
-        frames += [conversation.frame(length) for length in (64, 2000, 8947, 9150, 9216 - OUTER)]
+        frames += [conversation.frame(length) for length in (64, 2000, 8947, 9150, options.longest)]
     write_pcap(options.out, frames)
 
 
@@ -246,7 +246,7 @@ def main():
             sub.add_argument(f"--{name}", type=type(default), default=default)
 
     command(conversations, "out", count=1000, each=6, length=0, vnis=1, seed=2)
-    command(jumbo, "out", count=20, seed=2)
+    command(jumbo, "out", count=20, seed=2, longest=9216 - OUTER)
     command(inner, "source", "out")
     command(send, "interface", "source", pps=20000, times=1)
     command(fanout, "interface", "out...")

@@ -153,7 +153,8 @@ static const struct {
 	      "  - name: b\n"
 	      "    typ: tap\n",
 		":6: outputs[1].typ: unknown key; allowed here: name, type, interface, device, "
-		"required, mtu, length, tx_queues, mode, when_full, when_absent, snap, group, "
+		"required, mtu, length, tx_queues, per, vlan_from_vni, mode, when_full, "
+		"when_absent, snap, group, "
 		"directory, rotate_bytes, rotate_seconds, keep_files, keep_bytes, filter, sample, "
 		"sample_by"},
 	{BASE "tunnels:\n"
@@ -162,7 +163,8 @@ static const struct {
 	{BASE "http: {port: 1}\n",
 		":3: http.port: unknown key; allowed here: listen, probe_listen, control_socket"},
 	{BASE "sessions: {know: 1}\n",
-		":3: sessions.know: unknown key; allowed here: unknown, import, list"},
+		":3: sessions.know: unknown key; allowed here: unknown, import, list, "
+		"on_session_seen, on_session_idle, idle_seconds"},
 	{"dataplane:\n"
 	 "  lcores: \"0-1\"\n"
 	 "  hash:\n"
@@ -434,7 +436,51 @@ static const struct {
 	/* of another type */
 	{BASE "outputs: [{name: a, type: tap, directory: /x}]\n",
 		":3: outputs[0].directory: does not belong to an output of type tap; allowed with "
-		"it: name, type, required, interface, mtu, filter, sample, sample_by"},
+		"it: name, type, required, interface, per, mtu, vlan_from_vni, filter, sample, "
+		"sample_by"},
+	/* sessions told apart */
+	{BASE "outputs: [{name: a, type: tap, per: vni}]\n",
+		":3: outputs[0].per: \"vni\" is unknown; allowed: output, session"},
+	{BASE "outputs: [{name: a, type: ring, per: session}]\n",
+		":3: outputs[0].per: does not belong to an output of type ring; allowed with it: "
+		"name, type, required, length, mode, snap, when_full, when_absent, group, filter, "
+		"sample, sample_by"},
+	{BASE "outputs: [{name: a, type: tap, per: session}]\n",
+		":3: outputs[0].per: session, but no session comes to this output; name them in "
+		"sessions.list"},
+	{BASE "sessions: {list: [{vni: 12345678, name: abcdefgh}]}\n"
+	      "outputs: [{name: a, type: tap, per: session, interface: prefix-0}]\n",
+		":4: outputs[0].interface: \"prefix-0\" and VNI 12345678 together are longer than "
+		"15 "
+		"characters; take a shorter one, of 7 at most"},
+	{BASE "sessions: {list: [{vni: 7, name: web}]}\n"
+	      "outputs:\n"
+	      "  - {name: m-web, type: tap}\n"
+	      "  - {name: a, type: tap, per: session, interface: m-}\n",
+		":6: outputs[1].interface: session web would have the interface m-web, which is "
+		"taken; take another prefix or session name"},
+	{BASE "outputs: [{name: a, type: tap, vlan_from_vni: 10}]\n",
+		":3: outputs[0].vlan_from_vni: is a single value; allowed: a mapping of VNIs to "
+		"VLAN ids, {4321: 10}"},
+	{BASE "outputs: [{name: a, type: tap, vlan_from_vni: {}}]\n",
+		":3: outputs[0].vlan_from_vni: has 0 entries; 1 to 4096 are allowed: a mapping of "
+		"VNIs to VLAN ids, {4321: 10}"},
+	{BASE "outputs: [{name: a, type: tap, vlan_from_vni: {web: 10}}]\n",
+		":3: outputs[0].vlan_from_vni: \"web\" is no VNI; allowed: a number from 0 to "
+		"16777215"},
+	{BASE "outputs: [{name: a, type: tap, vlan_from_vni: {16777216: 10}}]\n",
+		":3: outputs[0].vlan_from_vni: \"16777216\" is no VNI; allowed: a number from 0 to "
+		"16777215"},
+	{BASE "outputs: [{name: a, type: tap, vlan_from_vni: {1: 10,\n 2: 4095}}]\n",
+		":4: outputs[0].vlan_from_vni: VNI 2 has no VLAN id; allowed: a number from 1 to "
+		"4094"},
+	{BASE "outputs: [{name: a, type: tap, vlan_from_vni: {1: 10, 1: 11}}]\n",
+		":3: outputs[0].vlan_from_vni: has VNI 1 twice; keep one of them"},
+	/* hooks */
+	{BASE "sessions: {on_session_seen: logger}\n",
+		":3: sessions.on_session_seen: \"logger\" is not an absolute path; allowed: an "
+		"absolute path of a program"},
+	{BASE "sessions: {idle_seconds: 0}\n", ":3: sessions.idle_seconds: 0 is smaller than 1"},
 	/* names */
 	{"dataplane: {lcores: \"0-1\"}\n"
 	 "ports: [{name: \"a b\", device: b}]\n",
@@ -488,7 +534,8 @@ static const struct {
 	{BASE "outputs:\n"
 	      "  - {name: a, type: tap, device: x}\n",
 		":4: outputs[0].device: does not belong to an output of type tap; allowed with it: "
-		"name, type, required, interface, mtu, filter, sample, sample_by"},
+		"name, type, required, interface, per, mtu, vlan_from_vni, filter, sample, "
+		"sample_by"},
 	{BASE "outputs:\n"
 	      "  - {name: a, type: ring, mtu: 1500}\n",
 		":4: outputs[0].mtu: does not belong to an output of type ring; allowed with it: "
@@ -500,14 +547,16 @@ static const struct {
 	      "    device: x\n"
 	      "    length: 64\n",
 		":7: outputs[0].length: does not belong to an output of type port; allowed with "
-		"it: name, type, required, device, tx_queues, filter, sample, sample_by"},
+		"it: name, type, required, device, tx_queues, vlan_from_vni, filter, sample, "
+		"sample_by"},
 	{BASE "outputs: [{name: a, type: ring, interface: x}]\n",
 		":3: outputs[0].interface: does not belong to an output of type ring; allowed with "
 		"it: name, type, required, length, mode, snap, when_full, when_absent, group, "
 		"filter, sample, sample_by"},
 	{BASE "outputs: [{name: a, type: tap, mode: copy}]\n",
 		":3: outputs[0].mode: does not belong to an output of type tap; allowed with it: "
-		"name, type, required, interface, mtu, filter, sample, sample_by"},
+		"name, type, required, interface, per, mtu, vlan_from_vni, filter, sample, "
+		"sample_by"},
 	{BASE "outputs: [{name: a, type: ring, mode: borrow}]\n",
 		":3: outputs[0].mode: \"borrow\" is unknown; allowed: zero-copy, copy"},
 	{BASE "outputs: [{name: a, type: ring, when_full: wait}]\n",
@@ -516,7 +565,8 @@ static const struct {
 		":3: outputs[0].snap: 10 is smaller than 64"},
 	{BASE "outputs: [{name: a, type: tap, length: 64}]\n",
 		":3: outputs[0].length: does not belong to an output of type tap; allowed with it: "
-		"name, type, required, interface, mtu, filter, sample, sample_by"},
+		"name, type, required, interface, per, mtu, vlan_from_vni, filter, sample, "
+		"sample_by"},
 	/* devices */
 	{"dataplane: {lcores: \"0-1\"}\n"
 	 "ports:\n"

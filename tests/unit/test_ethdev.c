@@ -137,6 +137,29 @@ static void virtual_devices_keep_their_mtu_and_queues(void **state)
 	assert_int_equal(ethdev.rx_queues, 4);
 }
 
+static void memif_has_pairs_of_queues_and_one_that_connects(void **state)
+{
+	struct rte_eth_dev_info info = {
+		.driver_name = "net_memif", .max_rx_queues = 256, .max_tx_queues = 256};
+	struct rte_eth_conf conf;
+	struct mt_ethdev ethdev = fit(&info, false, &conf);
+
+	(void)state;
+	assert_int_equal(ethdev.rx_queues, 4);
+	assert_int_equal(ethdev.tx_queues, 4); /* a server refuses a peer that has more of either */
+	assert_true(mt_ethdev_is_memif(&ethdev));
+	ethdev.device = "net_memif0,role=server,socket=x";
+	assert_false(mt_ethdev_connects(&ethdev));
+	ethdev.device = "net_memif0,role=client";
+	assert_true(mt_ethdev_connects(&ethdev));
+	ethdev.device = "net_memif0";
+	assert_true(mt_ethdev_connects(&ethdev));
+	info.driver_name = "net_ring";
+	ethdev = fit(&info, false, &conf);
+	assert_false(mt_ethdev_is_memif(&ethdev));
+	assert_false(mt_ethdev_connects(&ethdev));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +168,7 @@ int main(void)
 		cmocka_unit_test(small_instances_have_fewer_queues),
 		cmocka_unit_test(nothing_is_asked_of_a_device_that_has_nothing),
 		cmocka_unit_test(virtual_devices_keep_their_mtu_and_queues),
+		cmocka_unit_test(memif_has_pairs_of_queues_and_one_that_connects),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

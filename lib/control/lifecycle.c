@@ -18,19 +18,6 @@ bool mt_lifecycle_synchronize(void *daemon)
 	return mt_datapath_synchronize(&((struct mt_daemon *)daemon)->datapath, LEAVE_MS);
 }
 
-bool mt_lifecycle_leave_unmapped(void *context)
-{
-	struct mt_daemon *daemon = context;
-
-	for (unsigned o = 0; o < daemon->snapshot.outputs_count; o++) {
-		struct mt_output *output = daemon->snapshot.outputs[o];
-
-		if (output->ops->leave != NULL)
-			output->ops->leave(output);
-	}
-	return mt_lifecycle_synchronize(daemon);
-}
-
 /* Workers and the host interface leave the port. */
 static bool take_away(struct mt_daemon *daemon, unsigned index)
 {

@@ -266,7 +266,7 @@ static int start_workers(struct mt_daemon *daemon, char *error, size_t error_siz
 	if (rc == 0)
 		rc = connect_hosts(daemon);
 	if (rc == 0)
-		mt_interrupt_guard_set(mt_lifecycle_leave_unmapped, daemon);
+		mt_interrupt_guard_set(mt_lifecycle_synchronize, daemon);
 	for (unsigned w = 0; rc == 0 && w < daemon->datapath.workers_count; w++) {
 		struct mt_worker *worker = daemon->datapath.workers[w];
 

@@ -18,31 +18,6 @@ bool mt_lifecycle_synchronize(void *daemon)
 	return mt_datapath_synchronize(&((struct mt_daemon *)daemon)->datapath, LEAVE_MS);
 }
 
-static void leave_outputs(const struct mt_snapshot *snapshot)
-{
-	for (unsigned o = 0; o < snapshot->outputs_count; o++) {
-		struct mt_output *output = snapshot->outputs[o];
-
-		if (output->ops->leave != NULL)
-			output->ops->leave(output);
-	}
-}
-
-bool mt_lifecycle_leave_unmapped(void *context)
-{
-	struct mt_daemon *daemon = context;
-	const struct mt_snapshot *published;
-
-	/* In a reload workers may have either; none is freed before the daemon is let go. */
-	mt_daemon_hold(daemon);
-	published = atomic_load_explicit(&daemon->datapath.snapshot, memory_order_acquire);
-	leave_outputs(daemon->snapshot);
-	if (published != daemon->snapshot)
-		leave_outputs(published);
-	mt_daemon_let_go(daemon);
-	return mt_lifecycle_synchronize(daemon);
-}
-
 /* Workers and the host interface leave the port. */
 static bool take_away(struct mt_daemon *daemon, unsigned index)
 {

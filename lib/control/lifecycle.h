@@ -14,7 +14,3 @@ void mt_lifecycle_round(struct mt_daemon *daemon);
 /* Waits until no worker uses what was taken away from them before the call; false: one does not
  * leave. `daemon` is a struct mt_daemon: this is what outputs call. */
 bool mt_lifecycle_synchronize(void *daemon);
-
-/* Outputs leave the devices whose shared memory is about to be unmapped, then the workers: what
- * mt_interrupt_guard_set() asks. Interrupt thread of DPDK. */
-bool mt_lifecycle_leave_unmapped(void *daemon);

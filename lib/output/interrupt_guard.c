@@ -11,11 +11,12 @@
 
 #include <rte_interrupts.h>
 
-/* Writer: mt_interrupt_guard_set(). Reader: the interrupt thread. */
+/* Writers: control. Reader: the interrupt thread. */
 struct guard {
 	pthread_mutex_t lock;
 	bool (*synchronize)(void *context);
 	void *context;
+	struct mt_interrupt_user *users;
 };
 
 static struct guard *guard(void)
@@ -35,12 +36,37 @@ void mt_interrupt_guard_set(bool (*synchronize)(void *context), void *context)
 	pthread_mutex_unlock(&it->lock);
 }
 
+void mt_interrupt_guard_add(struct mt_interrupt_user *user)
+{
+	struct guard *it = guard();
+
+	pthread_mutex_lock(&it->lock);
+	user->next = it->users;
+	it->users = user;
+	pthread_mutex_unlock(&it->lock);
+}
+
+void mt_interrupt_guard_remove(struct mt_interrupt_user *user)
+{
+	struct guard *it = guard();
+	struct mt_interrupt_user **link = &it->users;
+
+	pthread_mutex_lock(&it->lock);
+	while (*link != NULL && *link != user)
+		link = &(*link)->next;
+	if (*link == user)
+		*link = user->next;
+	pthread_mutex_unlock(&it->lock);
+}
+
 static bool workers_left(void)
 {
 	struct guard *it = guard();
 	bool left;
 
 	pthread_mutex_lock(&it->lock);
+	for (struct mt_interrupt_user *user = it->users; user != NULL; user = user->next)
+		user->leave(user->context);
 	left = it->synchronize == NULL || it->synchronize(it->context);
 	pthread_mutex_unlock(&it->lock);
 	return left;

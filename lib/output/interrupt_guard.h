@@ -15,6 +15,19 @@
 
 #include <stdbool.h>
 
+/* Someone who uses devices that may be unmapped: `leave` is called before `synchronize` is, in the
+ * interrupt thread. It tells the workers to keep away from those whose link is down. */
+struct mt_interrupt_user {
+	void (*leave)(void *context);
+	void *context;
+	struct mt_interrupt_user *next; /* the guard's */
+};
+
+/* From this call to the other one `user` stays where it is. On return of the second no call is
+ * going on. Any thread but the interrupt thread. */
+void mt_interrupt_guard_add(struct mt_interrupt_user *user);
+void mt_interrupt_guard_remove(struct mt_interrupt_user *user);
+
 /* From now on `synchronize` is asked before the interrupt thread unmaps anything; it returns when
  * every worker has begun a new loop, or false if one does not: then the memory stays mapped, which
  * is lost, but does no harm. NULL: unmapped at once. On return no call of the one before is going

@@ -161,11 +161,6 @@ struct mt_output_ops {
 	 * NULL: nothing. */
 	void (*maintain)(struct mt_output *output);
 
-	/* Memory that a device shares with its peer is about to be unmapped: a device that is
-	 * concerned is left alone from now on. Interrupt thread of DPDK, which then waits for the
-	 * workers; NULL: nothing. */
-	void (*leave)(struct mt_output *output);
-
 	/* Reads the counters of a queue in balance: offered = delivered + drops + in_flight, what
 	 * is in flight being counted, not guessed. Any thread; NULL: nothing is ever in flight. */
 	void (*read)(struct mt_output *output, uint16_t queue, struct mt_output_counts *counts,

@@ -371,7 +371,6 @@ const struct mt_output_ops mt_output_port = {
 	.send = port_send,
 	.poll = port_poll,
 	.maintain = mt_port_maintain,
-	.leave = mt_port_leave,
 	.read = port_read,
 	.flush = port_flush,
 	.close = port_close,

@@ -12,6 +12,7 @@
 
 #include "output/ethdev.h"
 #include "output/ethdev_life.h"
+#include "output/interrupt_guard.h"
 #include "output/output.h"
 
 enum {
@@ -42,6 +43,7 @@ struct mt_port_output {
 	_Atomic bool away;
 	/* memif: being set up anew. Writer: who asks for it; the interrupt thread, when done. */
 	_Atomic bool renewing;
+	struct mt_interrupt_user user;
 	pthread_mutex_t lock; /* between control and the interrupt thread: who changes `away` */
 	uint16_t tx_queues;   /* the device's; a device that returns has as many */
 	struct mt_ethdev device;
@@ -71,6 +73,3 @@ void mt_port_fit_to_copies(struct mt_port_output *port);
 
 /* Stops the device. Nothing goes on in the interrupt thread any more. */
 void mt_port_end(struct mt_output *output);
-
-/* See struct mt_output_ops. */
-void mt_port_leave(struct mt_output *output);

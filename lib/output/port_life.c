@@ -187,6 +187,8 @@ void mt_port_end(struct mt_output *output)
 	struct mt_port_output *port = output->private;
 	struct ending ending = {.device = &port->device};
 
+	if (port->user.leave != NULL)
+		mt_interrupt_guard_remove(&port->user);
 	rte_eal_alarm_cancel(renew, output);
 	sem_init(&ending.done, 0, 0);
 	if (!port->memif || rte_eal_alarm_set(1, stop_device, &ending) < 0)
@@ -199,11 +201,12 @@ void mt_port_end(struct mt_output *output)
 /* The driver takes the link down first, then unmaps the memory. A queue of it keeps the place of
  * its ring from one peer to the next, also where the next has no such ring: only one that is set up
  * anew has none. */
-void mt_port_leave(struct mt_output *output)
+static void leave(void *context)
 {
+	struct mt_output *output = context;
 	struct mt_port_output *port = output->private;
 
-	if (!port->memif || link_is_up(port))
+	if (link_is_up(port))
 		return;
 	pthread_mutex_lock(&port->lock);
 	if (!atomic_exchange_explicit(&port->away, true, memory_order_seq_cst)
@@ -323,6 +326,10 @@ void mt_port_begin(struct mt_output *output)
 
 	pthread_mutex_init(&port->lock, NULL);
 	atomic_store_explicit(&port->away, port->memif, memory_order_relaxed);
+	if (port->memif) {
+		port->user = (struct mt_interrupt_user){.leave = leave, .context = output};
+		mt_interrupt_guard_add(&port->user);
+	}
 	look_at_device(output);
 }
 

@@ -2,9 +2,15 @@
 /* Commands that change what the daemon does. */
 #include "commands.h"
 
+#include <getopt.h>
 #include <stdlib.h>
 
 #include "control/client.h"
+
+enum {
+	MAX_REASON = 1280,
+	RELOAD_MS = 60000,
+};
 
 static int ask_for(const struct command_context *context, int argc, char **argv, const char *path,
 	const char *summary)
@@ -36,21 +42,54 @@ int cmd_undrain(const struct command_context *context, int argc, char **argv)
 	return ask_for(context, argc, argv, "/api/v1/undrain", "Takes a drain back.");
 }
 
-int cmd_reload(const struct command_context *context, int argc, char **argv)
+/* Returns -1 to go on, or the exit status. */
+static int reload_options(int argc, char **argv, bool *check)
 {
-	return ask_for(context, argc, argv, "/api/v1/reload",
-		"Reads the configuration anew; one with an error changes nothing.");
+	static const struct option known[] = {
+		{"check", no_argument, NULL, 'k'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	int option;
+
+	optind = 0; /* main() has used getopt before: start anew */
+	while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
+		if (option == 'h') {
+			puts("usage: mirrortap [--socket PATH] reload [--check]\n"
+			     "Reads the configuration file again; one with an error changes "
+			     "nothing.\n"
+			     "      --check  say what a reload would do, and change nothing\n"
+			     "  -h, --help   this text");
+			return EXIT_SUCCESS;
+		}
+		if (option != 'k')
+			return EXIT_USAGE; /* getopt has said why */
+		*check = true;
+	}
+	if (optind == argc)
+		return -1;
+	fprintf(stderr, "mirrortap reload: takes no argument, but there is: %s\n", argv[optind]);
+	return EXIT_USAGE;
 }
 
-int cmd_capture(const struct command_context *context, int argc, char **argv)
+int cmd_reload(const struct command_context *context, int argc, char **argv)
 {
-	int status = command_options(argc, argv, "Captures frames of the running daemon.", NULL);
+	bool check = false;
+	int status = reload_options(argc, argv, &check);
+	char error[MAX_REASON];
+	json_t *answer;
 
-	(void)context;
 	if (status >= 0)
 		return status;
-	fputs("mirrortap capture: not supported yet; until then: mirrordump -o RING -w FILE, or "
-	      "tcpdump on a tap output\n",
-		stderr);
-	return EXIT_FAILURE;
+	/* Some outputs take long to close. */
+	if (mt_client_post_wait(context->socket_path,
+		    check ? "/api/v1/reload?check=1" : "/api/v1/reload", RELOAD_MS, &answer, error,
+		    sizeof(error))
+		!= 0) {
+		fprintf(stderr, "mirrortap: %s\n", error);
+		return EXIT_FAILURE;
+	}
+	printf("%s: %s\n", member_text(answer, "state"), member_text(answer, "summary"));
+	json_decref(answer);
+	return EXIT_SUCCESS;
 }

@@ -57,6 +57,38 @@ static void print_workers(const json_t *workers)
 	table_end(&table, stdout);
 }
 
+/* Live ones; nothing where none runs. */
+static void print_captures(const json_t *captures)
+{
+	static const struct column columns[] = {{"capture", true}, {"process", true},
+		{"since", false}, {"packets", true}, {"lost", true}, {"of", false},
+		{"filter", false}};
+	COLUMNS(table, columns);
+	json_t *capture;
+	size_t i;
+
+	if (json_array_size(captures) == 0)
+		return;
+	putchar('\n');
+	json_array_foreach ((json_t *)(uintptr_t)captures, i, capture) {
+		char since[FORMAT_SIZE];
+		uint64_t vni;
+
+		table_member_count(&table, capture, "id");
+		table_text(&table, "%ju", (uintmax_t)member_or_zero(capture, "pid"));
+		format_time(since, member_or_zero(capture, "since"));
+		table_text(&table, "%s", since);
+		table_member_count(&table, capture, "packets");
+		table_member_count(&table, capture, "lost");
+		if (member_count(capture, "vni", &vni))
+			table_text(&table, "VNI %ju", (uintmax_t)vni);
+		else
+			table_member_text(&table, capture, "session");
+		table_member_text(&table, capture, "filter");
+	}
+	table_end(&table, stdout);
+}
+
 static void print_lcore(const json_t *status)
 {
 	uint64_t lcore, cpu;
@@ -66,6 +98,27 @@ static void print_lcore(const json_t *status)
 		printf("control      lcore %ju on CPU %ju\n", (uintmax_t)lcore, (uintmax_t)cpu);
 	else
 		puts("control      -");
+}
+
+/* "2, since 2026-01-31 23:59:59", and why the last reload failed. */
+static void print_reload(const json_t *reload)
+{
+	const json_t *last = json_object_get(reload, "last");
+	char time[FORMAT_SIZE] = "-";
+	uint64_t number;
+
+	if (member_count(reload, "applied_at", &number))
+		format_time(time, number);
+	if (member_count(reload, "generation", &number))
+		printf("generation   %ju, in force since %s\n", (uintmax_t)number, time);
+	else
+		puts("generation   -");
+	if (!json_is_object(last))
+		return;
+	if (member_count(last, "at", &number))
+		format_time(time, number);
+	printf("last reload  %s at %s: %s\n", member_text(last, "result"), time,
+		member_text(last, "text"));
 }
 
 static void print_status(const json_t *status)
@@ -84,6 +137,7 @@ static void print_status(const json_t *status)
 	else
 		puts("process      -");
 	printf("config       %s\n", member_text(status, "config"));
+	print_reload(json_object_get(status, "reload"));
 	printf("file prefix  %s\n", member_text(status, "file_prefix"));
 	printf("decapsulates %s\n", member_text(status, "decapsulation"));
 	print_lcore(status);
@@ -91,6 +145,7 @@ static void print_status(const json_t *status)
 		printf("warning      %s\n", json_string_value(warning));
 	putchar('\n');
 	print_workers(json_object_get(status, "workers"));
+	print_captures(json_object_get(status, "captures"));
 }
 
 int cmd_status(const struct command_context *context, int argc, char **argv)

@@ -33,8 +33,10 @@ static const struct command {
 	{"drain", cmd_drain, "make the load balancer send new flows elsewhere"},
 	{"undrain", cmd_undrain, "take a drain back"},
 	{"reload", cmd_reload, "read the configuration anew"},
-	{"capture", cmd_capture, "capture frames of the running daemon"},
+	{"capture", cmd_capture,
+		"capture frames of the running daemon: to a file, tshark, Wireshark"},
 	{"filter", cmd_filter, "filter test: which rule takes each frame of a capture file"},
+	{"exec", cmd_exec, "run a program that uses libpcap, so that it can read ring outputs"},
 	{"decap", cmd_decap, "take mirrored frames out of a capture file"},
 };
 

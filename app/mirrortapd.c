@@ -153,7 +153,7 @@ static void tell_status(struct mt_daemon *daemon)
 	struct mt_ledger ledger;
 
 	mt_watch_health(daemon, &health);
-	mt_ledger_read(&daemon->datapath, &daemon->snapshot, &ledger);
+	mt_ledger_read(&daemon->datapath, daemon->snapshot, &ledger);
 	sd_notifyf(0, "STATUS=%s; %" PRIu64 " packets received, %" PRIu64 " accepted%s",
 		health.healthy ? "healthy" : health.reasons[0], ledger.received, ledger.accepted,
 		ledger.balanced ? "" : "; THE LEDGER DOES NOT BALANCE");
@@ -189,12 +189,22 @@ static uint64_t announce_stop(struct mt_daemon *daemon, unsigned seconds)
 	return mt_monotonic_ms() + seconds * UINT64_C(1000);
 }
 
-/* Until SIGTERM or SIGINT, and as long after it as draining takes, or until the second one. */
-static void serve(struct mt_daemon *daemon, int signals, unsigned drain_seconds)
+static void reload(struct mt_daemon *daemon)
 {
-	struct pollfd wait = {.fd = signals, .events = POLLIN};
+	struct mt_reload_answer answer;
+
+	mt_log(MT_LOG_NOTICE, "SIGHUP: reading %s again", daemon->start_config->path);
+	mt_reload_now(daemon, false, &answer); /* tells the log how it went */
+}
+
+/* Until SIGTERM or SIGINT, and as long after it as draining takes, or until the second one. */
+static void serve(struct mt_daemon *daemon, int signals, long drain_seconds)
+{
+	struct pollfd wait[] = {
+		{.fd = signals, .events = POLLIN},
+		{.fd = daemon->reload.wake_fd, .events = POLLIN},
+	};
 	struct supervisor supervisor = {0};
-	struct mt_log_limit told_reload = {0};
 	struct signalfd_siginfo signal;
 	uint64_t end_ms = 0; /* 0: not asked to stop */
 
@@ -202,16 +212,17 @@ static void serve(struct mt_daemon *daemon, int signals, unsigned drain_seconds)
 	while (end_ms == 0 || mt_monotonic_ms() < end_ms) {
 		mt_daemon_maintain(daemon);
 		supervise(&supervisor, daemon);
-		poll(&wait, 1, MAINTAIN_MS);
+		poll(wait, sizeof(wait) / sizeof(*wait), MAINTAIN_MS);
+		mt_reload_serve(daemon);
 		while (read(signals, &signal, sizeof(signal)) == sizeof(signal)) {
 			if (signal.ssi_signo == SIGHUP) {
-				mt_log_limited(&told_reload, MT_LOG_WARNING,
-					"SIGHUP: reload is not supported yet; restart to "
-					"read the configuration again");
+				reload(daemon);
 			} else if (end_ms != 0) {
 				return;
 			} else {
-				end_ms = announce_stop(daemon, drain_seconds);
+				end_ms = announce_stop(daemon,
+					drain_seconds >= 0 ? (unsigned)drain_seconds
+							   : daemon->config->health.drain_seconds);
 			}
 		}
 	}
@@ -229,7 +240,7 @@ static void print_ledger(const struct mt_ledger *ledger)
 	json_decref(document);
 }
 
-static int run(const struct mt_config *config, const struct mt_plan *plan, unsigned drain_seconds)
+static int run(const struct mt_config *config, const struct mt_plan *plan, long drain_seconds)
 {
 	static struct mt_daemon daemon; /* too large for a stack */
 	struct mt_http *http = NULL;
@@ -256,6 +267,7 @@ static int run(const struct mt_config *config, const struct mt_plan *plan, unsig
 		mt_telemetry_start(&daemon);
 		sd_notify(0, "READY=1");
 		serve(&daemon, signals, drain_seconds);
+		mt_reload_close(&daemon);
 		mt_log(MT_LOG_NOTICE, "stopping: delivering what is queued");
 	} else {
 		mt_log(MT_LOG_ERROR, "%s", error);
@@ -296,9 +308,7 @@ int main(int argc, char **argv)
 		mt_plan_print(config, &plan, stdout);
 		status = EXIT_SUCCESS;
 	} else {
-		status = run(config, &plan,
-			options.drain_seconds >= 0 ? (unsigned)options.drain_seconds
-						   : config->health.drain_seconds);
+		status = run(config, &plan, options.drain_seconds);
 	}
 	mt_config_free(config);
 	return status;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <rte_cycles.h>
+
 #include "control/sessions.h"
 #include "output/ethdev_life.h"
 #include "output/ring.h"
@@ -48,7 +50,7 @@ json_t *mt_api_ledger(struct mt_daemon *daemon)
 {
 	struct mt_ledger ledger;
 
-	mt_ledger_read(&daemon->datapath, &daemon->snapshot, &ledger);
+	mt_ledger_read(&daemon->datapath, daemon->snapshot, &ledger);
 	return mt_api_ledger_document(&ledger);
 }
 
@@ -67,14 +69,17 @@ static json_t *worker_status(struct mt_daemon *daemon, unsigned index)
 	for (unsigned q = 0; q < worker->owned_count; q++)
 		json_array_append_new(queues, json_integer(worker->owned[q]));
 	mt_watch_read_worker(daemon, index, &sample);
-	return json_pack("{s:i, s:i, s:i, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:s}",
+	return json_pack(
+		"{s:i, s:i, s:i, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:o, s:s}",
 		"lcore", (int)plan->lcore, "cpu", plan->cpu, "numa_node", plan->numa_node,
 		"receives", plan->receives, "owns", plan->owns, "receive_queues", receive_queues,
 		"queues", queues, "loops",
 		count(atomic_load_explicit(&worker->heartbeat, memory_order_relaxed)),
 		"heartbeat_age_ms", count(mt_watch_heartbeat_age_ms(daemon, index)), "packets",
 		count(mt_counter(&worker->load.packets)), "busy_ratio", sample.busy_ratio,
-		"cycles_per_packet", sample.cycles_per_packet, "stage",
+		"cycles_per_packet", sample.cycles_per_packet, "longest_loop_seconds",
+		(double)mt_counter(&worker->load.longest_cycles) / (double)rte_get_tsc_hz(),
+		"slow_loops", count(mt_counter(&worker->load.slow_loops)), "stage",
 		mt_stage_name(atomic_load_explicit(&worker->stage, memory_order_relaxed)));
 }
 
@@ -91,6 +96,46 @@ json_t *mt_api_health(struct mt_daemon *daemon, bool *healthy)
 		"healthy", health.healthy, "reasons", reasons);
 }
 
+/* Which configuration is in force, and how the last reload went; null: there was none. */
+static json_t *reload_status(struct mt_daemon *daemon)
+{
+	struct mt_reload_status status;
+	json_t *last = json_null();
+
+	mt_reload_read(daemon, &status);
+	if (status.last_seconds != 0)
+		last = json_pack("{s:s, s:o, s:s}", "result",
+			status.last.rc == 0 ? "applied" : "refused", "at",
+			count(status.last_seconds), "text", status.last.text);
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "generation", count(status.generation),
+		"applied_at", count(status.applied_seconds), "applied", count(status.applied),
+		"refused", count(status.refused), "last", last);
+}
+
+static json_t *live_captures(struct mt_daemon *daemon)
+{
+	json_t *captures = json_array();
+	struct mt_live_statuses statuses;
+
+	mt_live_captures_read(&daemon->captures, &statuses);
+	for (unsigned c = 0; c < statuses.count; c++) {
+		const struct mt_live_status *status = &statuses.list[c];
+
+		json_array_append_new(captures,
+			json_pack("{s:o, s:i, s:i, s:s?, s:s?, s:o, s:o, s:i, s:o, s:o, s:o, s:o}",
+				"id", count(status->id), "pid", (int)status->pid, "uid",
+				(int)status->uid, "filter", status->filter, "session",
+				status->session, "vni",
+				status->has_vni ? count(status->vni) : json_null(), "count",
+				status->count != 0 ? count(status->count) : json_null(), "snaplen",
+				(int)status->snap, "since", count(status->since), "packets",
+				count(status->frames), "bytes", count(status->bytes), "lost",
+				count(status->lost)));
+	}
+	mt_live_statuses_free(&statuses);
+	return captures;
+}
+
 json_t *mt_api_status(struct mt_daemon *daemon)
 {
 	json_t *workers = json_array();
@@ -100,14 +145,15 @@ json_t *mt_api_status(struct mt_daemon *daemon)
 
 	for (unsigned w = 0; w < daemon->datapath.workers_count; w++)
 		json_array_append_new(workers, worker_status(daemon, w));
-	document = json_pack("{s:s, s:i, s:s, s:b, s:O, s:o, s:s, s:s, s:s, s:i, s:i, s:o}",
-		"version", MT_VERSION, "pid", (int)getpid(), "state",
+	document = json_pack(
+		"{s:s, s:i, s:s, s:b, s:O, s:o, s:s, s:o, s:s, s:s, s:i, s:i, s:o, s:o}", "version",
+		MT_VERSION, "pid", (int)getpid(), "state",
 		mt_daemon_is_draining(daemon) ? "draining" : "running", "healthy", healthy,
 		"warnings", json_object_get(health, "reasons"), "uptime_seconds",
-		count(mt_daemon_uptime(daemon)), "config", daemon->config->path, "file_prefix",
-		daemon->eal.file_prefix, "decapsulation", daemon->simd_name, "control_lcore",
-		(int)daemon->plan->control_lcore, "control_cpu", daemon->plan->control_cpu,
-		"workers", workers);
+		count(mt_daemon_uptime(daemon)), "config", daemon->start_config->path, "reload",
+		reload_status(daemon), "file_prefix", daemon->eal.file_prefix, "decapsulation",
+		daemon->simd_name, "control_lcore", (int)daemon->plan->control_lcore, "control_cpu",
+		daemon->plan->control_cpu, "workers", workers, "captures", live_captures(daemon));
 	json_decref(health);
 	return document;
 }
@@ -177,7 +223,7 @@ static void add_ring(json_t *document, struct mt_output *output)
 
 static json_t *output_document(struct mt_daemon *daemon, unsigned index)
 {
-	struct mt_output *output = daemon->snapshot.outputs[index];
+	struct mt_output *output = daemon->snapshot->outputs[index];
 	struct mt_output_counts sum = {0};
 	uint64_t sum_in_flight = 0;
 	json_t *queues = json_array();
@@ -203,7 +249,7 @@ static json_t *output_document(struct mt_daemon *daemon, unsigned index)
 	if (output->ops == &mt_output_ring)
 		add_ring(document, output);
 	pthread_mutex_lock(&daemon->lock);
-	memcpy(error, daemon->output_errors[index], sizeof(error));
+	memcpy(error, daemon->notes[index].error, sizeof(error));
 	pthread_mutex_unlock(&daemon->lock);
 	failed = atomic_load_explicit(&output->state, memory_order_relaxed) == MT_OUTPUT_ERROR;
 	json_object_set_new(document, "error", failed ? json_string(error) : json_null());
@@ -225,11 +271,10 @@ json_t *mt_api_outputs(struct mt_daemon *daemon)
 {
 	json_t *outputs = json_array();
 
-	for (uint16_t o = 0; o < daemon->snapshot.outputs_count; o++) {
+	for (uint16_t o = 0; o < daemon->snapshot->outputs_count; o++) {
 		json_t *document = output_document(daemon, o);
 
-		json_object_set_new(
-			document, "required", json_boolean(daemon->config->outputs[o].required));
+		json_object_set_new(document, "required", json_boolean(daemon->notes[o].required));
 		json_array_append_new(outputs, document);
 	}
 	return json_pack("{s:o}", "outputs", outputs);
@@ -289,7 +334,7 @@ json_t *mt_api_ports(struct mt_daemon *daemon)
 	json_t *ports = json_array();
 	struct mt_ledger ledger;
 
-	mt_ledger_read(&daemon->datapath, &daemon->snapshot, &ledger);
+	mt_ledger_read(&daemon->datapath, daemon->snapshot, &ledger);
 	for (unsigned p = 0; sample != NULL && p < daemon->ports_count; p++)
 		json_array_append_new(ports, port_document(daemon, p, &ledger, sample));
 	free(sample);

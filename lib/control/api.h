@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The JSON documents of /api/v1. Each returns a new reference, or NULL without memory. */
+/* The JSON documents of /api/v1. Each returns a new reference, or NULL without memory. The caller
+ * holds the daemon. */
 #pragma once
 
 #include <jansson.h>

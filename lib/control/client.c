@@ -22,6 +22,7 @@ struct call {
 	const char *socket_path;
 	const char *path;
 	bool post;
+	unsigned timeout_ms;
 	char *error;
 	size_t error_size;
 };
@@ -50,24 +51,31 @@ static size_t take_bytes(char *bytes, size_t size, size_t count, void *opaque)
 	return length;
 }
 
-static int fail_connect(const struct call *call, int os_error)
+int mt_client_fail_path(const char *socket_path, char *error, size_t error_size)
+{
+	snprintf(error, error_size,
+		"%s: longer than the %zu bytes that the path of a socket may have", socket_path,
+		sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+	return -ENAMETOOLONG;
+}
+
+int mt_client_fail_connect(const char *socket_path, int os_error, char *error, size_t error_size)
 {
 	if (os_error == EACCES || os_error == EPERM) {
-		snprintf(call->error, call->error_size,
+		snprintf(error, error_size,
 			"%s: permission denied; run this as root, or as a user who may write to "
 			"the socket",
-			call->socket_path);
+			socket_path);
 		return -EACCES;
 	}
 	if (os_error != 0 && os_error != ENOENT && os_error != ECONNREFUSED) {
-		snprintf(call->error, call->error_size,
-			"%s: %s; give the daemon's socket by --socket PATH", call->socket_path,
-			strerror(os_error));
+		snprintf(error, error_size, "%s: %s; give the daemon's socket by --socket PATH",
+			socket_path, strerror(os_error));
 		return -os_error;
 	}
-	snprintf(call->error, call->error_size,
+	snprintf(error, error_size,
 		"%s: mirrortapd is not running, or listens elsewhere: give --socket PATH",
-		call->socket_path);
+		socket_path);
 	return -ECONNREFUSED;
 }
 
@@ -78,13 +86,14 @@ static int fail_transfer(
 
 	if (code == CURLE_COULDNT_CONNECT) {
 		curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &os_error);
-		return fail_connect(call, (int)os_error);
+		return mt_client_fail_connect(
+			call->socket_path, (int)os_error, call->error, call->error_size);
 	}
 	if (code == CURLE_OPERATION_TIMEDOUT) {
 		snprintf(call->error, call->error_size,
-			"%s: no answer to %s within %d s; is the daemon stopped in a debugger, or "
+			"%s: no answer to %s within %u s; is the daemon stopped in a debugger, or "
 			"its control CPU overloaded?",
-			call->socket_path, call->path, MT_CLIENT_TIMEOUT_MS / 1000);
+			call->socket_path, call->path, call->timeout_ms / 1000);
 		return -ETIMEDOUT;
 	}
 	if (answer->too_long) {
@@ -150,7 +159,7 @@ static int transfer(const struct call *call, CURL *curl, json_t **document)
 	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, call->socket_path);
 	curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* whatever http_proxy says */
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)MT_CLIENT_TIMEOUT_MS);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_bytes);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
 	if (call->post) {
@@ -172,12 +181,8 @@ static int perform(const struct call *call, json_t **document)
 	int rc;
 
 	*document = NULL;
-	if (strlen(call->socket_path) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
-		snprintf(call->error, call->error_size,
-			"%s: longer than the %zu bytes that the path of a socket may have",
-			call->socket_path, sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
-		return -ENAMETOOLONG;
-	}
+	if (strlen(call->socket_path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		return mt_client_fail_path(call->socket_path, call->error, call->error_size);
 	curl = curl_easy_init();
 	if (curl == NULL) {
 		snprintf(call->error, call->error_size, "libcurl does not start: out of memory?");
@@ -191,7 +196,8 @@ static int perform(const struct call *call, json_t **document)
 int mt_client_get(
 	const char *socket_path, const char *path, json_t **answer, char *error, size_t error_size)
 {
-	const struct call call = {socket_path, path, false, error, error_size};
+	const struct call call = {
+		socket_path, path, false, MT_CLIENT_TIMEOUT_MS, error, error_size};
 
 	return perform(&call, answer);
 }
@@ -199,7 +205,14 @@ int mt_client_get(
 int mt_client_post(
 	const char *socket_path, const char *path, json_t **answer, char *error, size_t error_size)
 {
-	const struct call call = {socket_path, path, true, error, error_size};
+	return mt_client_post_wait(
+		socket_path, path, MT_CLIENT_TIMEOUT_MS, answer, error, error_size);
+}
+
+int mt_client_post_wait(const char *socket_path, const char *path, unsigned timeout_ms,
+	json_t **answer, char *error, size_t error_size)
+{
+	const struct call call = {socket_path, path, true, timeout_ms, error, error_size};
 
 	return perform(&call, answer);
 }

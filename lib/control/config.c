@@ -427,8 +427,48 @@ static int check_http(struct mt_config_lines *lines, const struct mt_config_http
 	return 0;
 }
 
-static int load(
-	struct mt_config_lines *lines, const char *text, size_t length, struct mt_config **config)
+static const struct mt_config_output *find_output(const struct mt_config *config, const char *name)
+{
+	for (unsigned o = 0; config != NULL && o < config->outputs_count; o++) {
+		if (strcmp(config->outputs[o].name, name) == 0)
+			return &config->outputs[o];
+	}
+	return NULL;
+}
+
+/* The lowest place that is free in both sets; where there is none, in the first. */
+static unsigned free_place(uint32_t taken, uint32_t better_not)
+{
+	static_assert((int)MT_MAX_OUTPUTS < 32, "one place is always free for an output");
+	unsigned place = (unsigned)__builtin_ctz(~(taken | better_not));
+
+	return place < MT_MAX_OUTPUTS ? place : (unsigned)__builtin_ctz(~taken);
+}
+
+static void place_outputs(struct mt_config *config, const struct mt_config *running)
+{
+	uint32_t taken = 0, before = 0;
+
+	for (unsigned o = 0; running != NULL && o < running->outputs_count; o++)
+		before |= UINT32_C(1) << running->outputs[o].place;
+	for (unsigned o = 0; o < config->outputs_count; o++) {
+		const struct mt_config_output *same = find_output(running, config->outputs[o].name);
+
+		if (same == NULL)
+			continue;
+		config->outputs[o].place = same->place;
+		taken |= UINT32_C(1) << same->place;
+	}
+	for (unsigned o = 0; o < config->outputs_count; o++) {
+		if (find_output(running, config->outputs[o].name) != NULL)
+			continue;
+		config->outputs[o].place = free_place(taken, before);
+		taken |= UINT32_C(1) << config->outputs[o].place;
+	}
+}
+
+static int load(struct mt_config_lines *lines, const char *text, size_t length,
+	const struct mt_config *running, struct mt_config **config)
 {
 	struct mt_config_file *file;
 	int result = mt_config_values_load(lines, text, length, &file);
@@ -442,8 +482,10 @@ static int load(
 		result = check_tunnels(lines, &file->config.tunnels);
 	if (result == 0)
 		result = check_http(lines, &file->config.http);
-	if (result == 0)
+	if (result == 0) {
+		place_outputs(&file->config, running);
 		result = mt_config_policy(lines, &file->config);
+	}
 	if (result == 0)
 		result = mt_config_dedup(lines, &file->config);
 	if (result < 0)
@@ -455,6 +497,12 @@ static int load(
 
 int mt_config_load(const char *path, struct mt_config **config, char *error, size_t error_size)
 {
+	return mt_config_load_again(path, NULL, config, error, error_size);
+}
+
+int mt_config_load_again(const char *path, const struct mt_config *running,
+	struct mt_config **config, char *error, size_t error_size)
+{
 	struct mt_config_lines lines;
 	size_t length;
 	char *text;
@@ -464,7 +512,7 @@ int mt_config_load(const char *path, struct mt_config **config, char *error, siz
 		return result;
 	result = mt_config_lines_open(&lines, path, text, length, error, error_size);
 	if (result == 0) {
-		result = load(&lines, text, length, config);
+		result = load(&lines, text, length, running, config);
 		mt_config_lines_close(&lines);
 	}
 	free(text);

@@ -186,6 +186,7 @@ struct mt_config_output {
 	uint32_t rotate_seconds;
 	uint32_t keep_files;
 	/* all */
+	unsigned place;  /* the bit that stands for it in sets of outputs */
 	char *filter;    /* of this output only; NULL: none */
 	uint32_t sample; /* 0: none */
 	enum mt_config_sample_by sample_by;
@@ -228,6 +229,12 @@ struct mt_config {
  * to be given to mt_config_free(). On failure returns -errno (-EINVAL for content) and writes one
  * line without newline into `error`: "FILE:LINE: what is wrong, what is allowed". */
 int mt_config_load(const char *path, struct mt_config **config, char *error, size_t error_size);
+
+/* The same for a configuration that shall take the place of `running`: outputs that both have, by
+ * their names, keep their places, and a new one gets one that `running` does not use, if there is
+ * any. */
+int mt_config_load_again(const char *path, const struct mt_config *running,
+	struct mt_config **config, char *error, size_t error_size);
 
 void mt_config_free(struct mt_config *config);
 

@@ -125,7 +125,7 @@ static int find_outputs(struct mt_config_lines *lines, const struct mt_config *c
 			return mt_config_lines_refuse(lines, path,
 				"no output is named \"%.60s\"; name one of outputs[]", names[n]);
 		}
-		*outputs |= (uint16_t)(1u << o);
+		*outputs |= (uint16_t)(1u << config->outputs[o].place);
 	}
 	return 0;
 }
@@ -372,10 +372,16 @@ static int check_output_filter(
 
 static int read_outputs(struct mt_config_lines *lines, struct mt_config *config)
 {
-	config->policy.outputs_count = config->outputs_count;
+	uint32_t taken = 0;
+
+	for (unsigned o = 0; o < config->outputs_count; o++)
+		taken |= UINT32_C(1) << config->outputs[o].place;
+	config->policy.outputs_count = taken == 0 ? 0 : 32 - (unsigned)__builtin_clz(taken);
+	config->policy.gaps =
+		(uint16_t)(((UINT32_C(1) << config->policy.outputs_count) - 1) & ~taken);
 	for (unsigned o = 0; o < config->outputs_count; o++) {
 		const struct mt_config_output *from = &config->outputs[o];
-		struct mt_output_policy *output = &config->policy.outputs[o];
+		struct mt_output_policy *output = &config->policy.outputs[from->place];
 		char path[MT_CONFIG_MAX_PATH];
 
 		output->sample = from->sample;

@@ -16,32 +16,27 @@
 
 #include "control/lifecycle.h"
 #include "control/log.h"
+#include "control/snapshot.h"
 #include "output/monotonic.h"
 #include "packet/frame_info.h"
 
-static const struct mt_output_ops *const output_types[] = {
-	[MT_OUTPUT_TAP] = &mt_output_tap,
-	[MT_OUTPUT_RING] = &mt_output_ring,
-	[MT_OUTPUT_PORT] = &mt_output_port,
-	[MT_OUTPUT_PCAPNG] = &mt_output_pcapng,
-};
-
-/* Sessions and filters; none where they would change nothing, so that they cost nothing. */
 static int start_policy(struct mt_daemon *daemon, char *error, size_t error_size)
 {
 	const struct mt_policy_spec *spec = &daemon->config->policy;
 
-	if (mt_policy_spec_is_empty(spec))
-		return 0;
-	daemon->policy = mt_policy_create(spec, error, error_size);
-	if (daemon->policy == NULL)
+	if (mt_snapshot_policy(daemon->config, &daemon->policy, error, error_size) < 0)
 		return -EINVAL;
-	daemon->snapshot.policy = daemon->policy;
-	daemon->snapshot.chooses = mt_policy_chooses(daemon->policy);
-	daemon->snapshot.dedup.by_outputs = daemon->snapshot.chooses;
-	mt_log(MT_LOG_INFO, "policy: %u session%s, %u filter%s, other VNIs: %s",
-		spec->sessions_count, spec->sessions_count == 1 ? "" : "s", spec->filters_count,
-		spec->filters_count == 1 ? "" : "s", spec->drop_unknown ? "drop" : "accept");
+	daemon->snapshot = mt_snapshot_make(daemon, daemon->config, daemon->policy);
+	if (daemon->snapshot == NULL) {
+		snprintf(error, error_size, "snapshot: no memory; give EAL more hugepages");
+		return -ENOMEM;
+	}
+	mt_datapath_publish(&daemon->datapath, daemon->snapshot);
+	if (daemon->policy != NULL)
+		mt_log(MT_LOG_INFO, "policy: %u session%s, %u filter%s, other VNIs: %s",
+			spec->sessions_count, spec->sessions_count == 1 ? "" : "s",
+			spec->filters_count, spec->filters_count == 1 ? "" : "s",
+			spec->drop_unknown ? "drop" : "accept");
 	return 0;
 }
 
@@ -104,65 +99,18 @@ static int start_hosts(struct mt_daemon *daemon, char *error, size_t error_size)
 	return 0;
 }
 
-/* What capture files call a session. */
-static bool describe_session(void *context, uint32_t vni, struct mt_output_session *session)
-{
-	const struct mt_session_spec *spec = mt_policy_session(context, vni);
-
-	if (spec == NULL || spec->name == NULL)
-		return false;
-	snprintf(session->name, sizeof(session->name), "%s", spec->name);
-	snprintf(session->description, sizeof(session->description), "%s",
-		spec->description != NULL ? spec->description : "");
-	return true;
-}
-
 static int start_outputs(struct mt_daemon *daemon, char *error, size_t error_size)
 {
-	const struct mt_plan *plan = daemon->plan;
-	uint16_t queue_worker[MT_MAX_QUEUES];
-	int queue_node[MT_MAX_QUEUES];
+	const struct mt_config *config = daemon->config;
 
-	for (unsigned q = 0; q < plan->queues; q++) {
-		queue_worker[q] = plan->queue_owner[q];
-		queue_node[q] = plan->workers[plan->queue_owner[q]].numa_node;
-	}
-	for (unsigned o = 0; o < daemon->config->outputs_count; o++) {
-		const struct mt_config_output *config = &daemon->config->outputs[o];
-		struct mt_output_settings settings = {
-			.name = config->name,
-			.interface = config->interface,
-			.device = config->device,
-			.tx_queues = config->tx_queues,
-			.mtu = config->mtu,
-			.length = config->length,
-			.snap = config->snap,
-			.own_prefix = daemon->eal.own_prefix,
-			.copy = config->mode == MT_CONFIG_COPY,
-			.drop_old = config->drop_old,
-			.keep = config->keep,
-			.group = config->group,
-			.sessions = daemon->config->policy.sessions,
-			.sessions_count = daemon->config->policy.sessions_count,
-			.directory = config->directory,
-			.rotate_bytes = config->rotate_bytes,
-			.keep_bytes = config->keep_bytes,
-			.rotate_seconds = config->rotate_seconds,
-			.keep_files = config->keep_files,
-			.describe = daemon->policy != NULL ? describe_session : NULL,
-			.describe_context = daemon->policy,
-			.queues = plan->queues,
-			.queue_worker = queue_worker,
-			.queue_node = queue_node,
-			.synchronize = mt_lifecycle_synchronize,
-			.synchronize_context = daemon,
-		};
-		struct mt_output *output =
-			mt_output_create(output_types[config->type], &settings, error, error_size);
+	for (unsigned o = 0; o < config->outputs_count; o++) {
+		struct mt_output *output = mt_outputs_open(
+			daemon, &config->outputs[o], &config->policy, error, error_size);
 
 		if (output == NULL)
 			return -EIO;
-		daemon->snapshot.outputs[daemon->snapshot.outputs_count++] = output;
+		daemon->notes[o].required = config->outputs[o].required;
+		mt_snapshot_add_output(daemon->snapshot, output, config->outputs[o].place);
 	}
 	return 0;
 }
@@ -189,24 +137,16 @@ static int make_queue_ring(struct mt_daemon *daemon, uint16_t index)
 }
 
 /* What else the owner of a queue needs for it, in its own memory. */
-static int make_queue_tables(struct mt_daemon *daemon, uint16_t index)
+static int make_reorder(struct mt_daemon *daemon, uint16_t index)
 {
 	const struct mt_config *config = daemon->config;
 	struct mt_queue *queue = daemon->datapath.queues[index];
 	int node = daemon->plan->workers[queue->owner].numa_node;
 
-	if (config->dedup.window_ms != 0) {
-		queue->dedup = mt_dedup_create(config->dedup.entries, rte_rand(), node);
-		if (queue->dedup == NULL)
-			return -ENOMEM;
-	}
-	if (config->reorder.window_us != 0) {
-		queue->reorder =
-			mt_reorder_create(config->reorder.packets, MT_BURST, rte_rand(), node);
-		if (queue->reorder == NULL)
-			return -ENOMEM;
-	}
-	return 0;
+	if (config->reorder.window_us == 0)
+		return 0;
+	queue->reorder = mt_reorder_create(config->reorder.packets, MT_BURST, rte_rand(), node);
+	return queue->reorder == NULL ? -ENOMEM : 0;
 }
 
 static int make_queues(struct mt_daemon *daemon)
@@ -228,7 +168,7 @@ static int make_queues(struct mt_daemon *daemon)
 		worker->owned[worker->owned_count++] = q;
 		rc = make_queue_ring(daemon, q);
 		if (rc == 0)
-			rc = make_queue_tables(daemon, q);
+			rc = make_reorder(daemon, q);
 		if (rc < 0)
 			return rc;
 	}
@@ -249,7 +189,6 @@ static int make_workers(struct mt_daemon *daemon)
 		if (worker == NULL)
 			return -ENOMEM;
 		worker->datapath = &daemon->datapath;
-		worker->snapshot = &daemon->snapshot;
 		worker->index = w;
 		worker->policy.random = rte_rand() | 1;
 		worker->lcore = plan->workers[w].lcore;
@@ -338,12 +277,25 @@ static int start_workers(struct mt_daemon *daemon, char *error, size_t error_siz
 	return rc;
 }
 
-static void share_error(struct mt_daemon *daemon, unsigned index)
+/* Readers come and go all the time, so a writer goes first: none of them takes it twice. */
+static void init_hold(pthread_rwlock_t *hold)
 {
-	pthread_mutex_lock(&daemon->lock);
-	memcpy(daemon->output_errors[index], daemon->snapshot.outputs[index]->error,
-		sizeof(daemon->output_errors[index]));
-	pthread_mutex_unlock(&daemon->lock);
+	pthread_rwlockattr_t attributes;
+
+	pthread_rwlockattr_init(&attributes);
+	pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(hold, &attributes);
+	pthread_rwlockattr_destroy(&attributes);
+}
+
+void mt_daemon_hold(struct mt_daemon *daemon)
+{
+	pthread_rwlock_rdlock(&daemon->hold);
+}
+
+void mt_daemon_let_go(struct mt_daemon *daemon)
+{
+	pthread_rwlock_unlock(&daemon->hold);
 }
 
 int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
@@ -354,33 +306,22 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 
 	memset(daemon, 0, sizeof(*daemon)); /* too large for a value on the stack */
 	daemon->config = config;
+	daemon->start_config = config;
 	daemon->plan = plan;
 	pthread_mutex_init(&daemon->lock, NULL);
 	pthread_mutex_init(&daemon->session_register.lock, NULL);
+	init_hold(&daemon->hold);
+	rc = mt_reload_init(&daemon->reload);
+	if (rc < 0) {
+		snprintf(error, error_size, "reload: eventfd: %s", strerror(-rc));
+		return rc;
+	}
+	mt_live_captures_init(&daemon->captures);
 	mt_watch_init(&daemon->watch);
-	daemon->snapshot.queues = plan->queues;
-	mt_config_tunnels(config, &daemon->snapshot.tunnels);
-	daemon->snapshot.fast = mt_fast_prepare(&daemon->snapshot.tunnels);
-	daemon->snapshot.idle = config->dataplane.idle;
-	daemon->snapshot.plain_hash = config->dataplane.hash.fields == MT_HASH_5_TUPLE
-		&& !config->dataplane.hash.include_vni;
-	daemon->snapshot.dedup = (struct mt_dedup_config){
-		.window_ms = config->dedup.window_ms,
-		.bytes = config->dedup.payload_bytes,
-		.across_sessions = config->dedup.across_sessions,
-		.ignore_dscp = config->dedup.ignore_dscp,
-	};
-	daemon->snapshot.reorder = (struct mt_reorder_config){
-		.window_us = config->reorder.window_us,
-		/* What is left of copies in several sessions is one conversation. */
-		.across_sessions = config->dedup.window_ms != 0 && config->dedup.across_sessions,
-	};
 	rc = mt_eal_start(config, plan, &daemon->eal, error, error_size);
 	if (rc < 0)
 		return rc;
-	daemon->snapshot.reorder_window_tsc =
-		rte_get_tsc_hz() / 1000000 * config->reorder.window_us;
-	daemon->snapshot.simd = mt_decapsulate_simd_choose(mt_eal_simd_bits(), &daemon->simd_name);
+	daemon->simd = mt_decapsulate_simd_choose(mt_eal_simd_bits(), &daemon->simd_name);
 	mt_log(MT_LOG_INFO, "decapsulation: %s", daemon->simd_name);
 	rte_timer_subsystem_init();
 	rc = mt_frame_info_register();
@@ -398,13 +339,13 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 	if (rc == 0)
 		rc = start_workers(daemon, error, error_size);
 	if (rc < 0) {
-		if (mt_daemon_drain(daemon, &ledger))
+		if (daemon->snapshot == NULL || mt_daemon_drain(daemon, &ledger))
 			mt_daemon_stop(daemon);
 		return rc;
 	}
 	daemon->started = mt_monotonic_ms() / 1000;
-	for (unsigned o = 0; o < daemon->snapshot.outputs_count; o++)
-		share_error(daemon, o);
+	for (unsigned o = 0; o < daemon->snapshot->outputs_count; o++)
+		mt_outputs_share_error(daemon, o);
 	mt_watch_look(daemon);
 	atomic_store(&daemon->state, MT_DAEMON_RUNNING);
 	return 0;
@@ -415,7 +356,7 @@ static void tell_drops(struct mt_daemon *daemon)
 {
 	struct mt_ledger ledger;
 
-	mt_ledger_read(&daemon->datapath, &daemon->snapshot, &ledger);
+	mt_ledger_read(&daemon->datapath, daemon->snapshot, &ledger);
 	for (unsigned v = 0; v < MT_VERDICT_COUNT; v++) {
 		if (ledger.drops[v] == 0 || daemon->told_verdict[v] || mt_verdict_is_wanted(v))
 			continue;
@@ -423,57 +364,14 @@ static void tell_drops(struct mt_daemon *daemon)
 		mt_log(MT_LOG_WARNING, "dropping packets, %s: %s %s", mt_verdict_name(v),
 			mt_verdict_meaning(v), mt_verdict_remedy(v));
 	}
-	for (unsigned o = 0; o < ledger.outputs_count; o++) {
-		for (unsigned r = 0; r < MT_OUTPUT_DROP_COUNT; r++) {
-			if (ledger.outputs[o].drops[r] == 0 || daemon->told_drop[o][r]
-				|| mt_output_drop_is_wanted(r))
-				continue;
-			daemon->told_drop[o][r] = true;
-			mt_log(MT_LOG_WARNING, "output %s is dropping frames, %s: %s",
-				ledger.outputs[o].name, mt_output_drop_name(r),
-				mt_output_drop_meaning(r));
-		}
-	}
-}
-
-/* What became of an output since the last round, whose error is still what others see. */
-static void tell_output(struct mt_daemon *daemon, unsigned index)
-{
-	struct mt_output *output = daemon->snapshot.outputs[index];
-	bool failed = atomic_load_explicit(&output->state, memory_order_relaxed) == MT_OUTPUT_ERROR;
-	uint64_t resets = output->life == NULL
-		? 0
-		: atomic_load_explicit(&output->life->resets, memory_order_relaxed);
-
-	if (resets != daemon->told_resets[index] && !daemon->told_error[index])
-		mt_log_limited(&daemon->told_reset[index], MT_LOG_WARNING,
-			"output %s: its device asked to be reset; it was, and is back",
-			output->name);
-	if (failed && !daemon->told_error[index])
-		mt_log_limited(&daemon->told_failed[index], MT_LOG_ERROR, "output %s: %s",
-			output->name, output->error);
-	else if (failed && strcmp(output->error, daemon->output_errors[index]) != 0)
-		mt_log_limited(&daemon->told_still[index], MT_LOG_ERROR, "output %s: %s",
-			output->name, output->error);
-	if (!failed && daemon->told_error[index])
-		mt_log_limited(&daemon->told_mended[index], MT_LOG_NOTICE, "output %s: is up again",
-			output->name);
-	daemon->told_resets[index] = resets;
-	daemon->told_error[index] = failed;
+	mt_outputs_tell_drops(daemon, &ledger);
 }
 
 void mt_daemon_maintain(struct mt_daemon *daemon)
 {
 	mt_lifecycle_round(daemon);
 	mt_watch_look(daemon);
-	for (unsigned o = 0; o < daemon->snapshot.outputs_count; o++) {
-		struct mt_output *output = daemon->snapshot.outputs[o];
-
-		if (output->ops->maintain != NULL)
-			output->ops->maintain(output);
-		tell_output(daemon, o);
-		share_error(daemon, o);
-	}
+	mt_outputs_maintain(daemon);
 	for (unsigned h = 0; h < daemon->pump.count; h++)
 		mt_host_maintain(daemon->pump.hosts[h]);
 	tell_drops(daemon);
@@ -488,23 +386,27 @@ void mt_daemon_stop(struct mt_daemon *daemon)
 		mt_host_close(daemon->pump.hosts[h]);
 		free(daemon->pump.hosts[h]);
 	}
-	for (unsigned o = 0; o < daemon->snapshot.outputs_count; o++)
-		mt_output_destroy(daemon->snapshot.outputs[o]);
+	for (unsigned o = 0; daemon->snapshot != NULL && o < daemon->snapshot->outputs_count; o++)
+		mt_output_destroy(daemon->snapshot->outputs[o]);
 	for (unsigned p = 0; p < daemon->ports_count; p++)
 		mt_port_stop(&daemon->ports[p]);
 	for (unsigned p = 0; p < daemon->ports_count; p++)
 		mt_port_free(&daemon->ports[p]);
 	for (unsigned q = 0; q < datapath->queues_count; q++) {
 		rte_ring_free(datapath->queues[q]->ring);
-		mt_dedup_destroy(datapath->queues[q]->dedup);
 		mt_reorder_destroy(datapath->queues[q]->reorder);
 		rte_free(datapath->queues[q]);
 	}
 	for (unsigned w = 0; w < datapath->workers_count; w++)
 		rte_free(datapath->workers[w]);
 	rte_free(datapath->readers);
+	mt_reload_free(daemon);
+	mt_snapshot_free(daemon->snapshot);
 	mt_policy_destroy(daemon->policy);
+	if (daemon->config != daemon->start_config)
+		mt_config_free((struct mt_config *)(uintptr_t)daemon->config);
 	mt_eal_stop(&daemon->eal);
+	pthread_rwlock_destroy(&daemon->hold);
 	pthread_mutex_destroy(&daemon->lock);
 }
 

@@ -11,9 +11,12 @@
 #include "control/eal.h"
 #include "control/host.h"
 #include "control/ledger.h"
+#include "control/live_capture.h"
 #include "control/log.h"
+#include "control/outputs.h"
 #include "control/plan.h"
 #include "control/ports.h"
+#include "control/reload.h"
 #include "control/sessions.h"
 #include "control/watch.h"
 #include "datapath/worker.h"
@@ -27,38 +30,45 @@ enum mt_daemon_state {
 };
 
 struct mt_daemon {
+	/* What a reload replaces, all of it at once. Writer: control, under `hold`. Readers: who
+	 * has called mt_daemon_hold(), and control; workers have their own pointer, in `datapath`.
+	 */
 	const struct mt_config *config;
+	struct mt_policy *policy;     /* of the snapshot; NULL: none */
+	struct mt_snapshot *snapshot; /* that which is published, or is about to be */
+	struct mt_output_notes notes[MT_SNAPSHOT_MAX_OUTPUTS]; /* in the order of the snapshot's */
+	/* Held by readers for the time that an answer takes, never by a worker. */
+	pthread_rwlock_t hold;
+	struct mt_reload reload;
+
+	/* Ports and sockets are as this says, for good. */
+	const struct mt_config *start_config;
 	const struct mt_plan *plan;
 	struct mt_eal eal;
 	struct mt_port ports[MT_MAX_PORTS];
 	unsigned ports_count;                /* started */
 	struct mt_host *hosts[MT_MAX_PORTS]; /* by port; NULL: it has no host interface */
 	struct mt_host_pump pump;
-	struct mt_policy *policy; /* of the snapshot; NULL: none */
-	struct mt_snapshot snapshot;
 	struct mt_datapath datapath;
 	uint64_t started;      /* seconds of the monotonic clock */
 	_Atomic int state;     /* enum mt_daemon_state; writers: control, and HTTP for a drain */
 	const char *simd_name; /* how frames are decapsulated: "avx512", "plain", ... */
+	mt_decapsulate_simd_t *simd;
 	struct mt_watch watch;
 	/* Guards what control writes after the start. Taken by control and HTTP threads for the
 	 * time of a copy, never by a worker. */
 	pthread_mutex_t lock;
-	/* Copies of the outputs' error texts, for others than control: an output may take long over
-	 * mending itself, and no one shall wait for that. */
-	char output_errors[MT_SNAPSHOT_MAX_OUTPUTS][MT_OUTPUT_MAX_ERROR];
 	struct mt_session_register session_register; /* of the metrics */
+	struct mt_live_captures captures;
 	uint64_t last_second; /* timer cycles at which what is done each second was done; control */
 	/* Reasons for drops that were told once. Control only. */
 	bool told_verdict[MT_VERDICT_COUNT];
-	bool told_drop[MT_SNAPSHOT_MAX_OUTPUTS][MT_OUTPUT_DROP_COUNT];
-	bool told_error[MT_SNAPSHOT_MAX_OUTPUTS];
-	uint64_t told_resets[MT_SNAPSHOT_MAX_OUTPUTS]; /* of the outputs' devices */
-	struct mt_log_limit told_reset[MT_SNAPSHOT_MAX_OUTPUTS];
-	struct mt_log_limit told_failed[MT_SNAPSHOT_MAX_OUTPUTS];
-	struct mt_log_limit told_still[MT_SNAPSHOT_MAX_OUTPUTS]; /* in error, for another reason */
-	struct mt_log_limit told_mended[MT_SNAPSHOT_MAX_OUTPUTS];
 };
+
+/* While a thread holds the daemon, its configuration, policy, snapshot and outputs stay what they
+ * are and where they are. Not to be taken twice, and never while control is waited for. */
+void mt_daemon_hold(struct mt_daemon *daemon);
+void mt_daemon_let_go(struct mt_daemon *daemon);
 
 /* Starts EAL, ports, outputs and workers. Returns 0, or -errno with one line in `error`, nothing
  * left behind. `config` and `plan` must live as long. */

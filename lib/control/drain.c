@@ -38,14 +38,36 @@ static bool ports_empty(struct mt_daemon *daemon)
 	return true;
 }
 
-static bool nothing_in_flight(struct mt_daemon *daemon)
+static uint64_t in_flight(struct mt_daemon *daemon)
 {
 	struct mt_ledger ledger;
 
-	mt_ledger_read(&daemon->datapath, &daemon->snapshot, &ledger);
+	mt_ledger_read(&daemon->datapath, daemon->snapshot, &ledger);
 	for (unsigned o = 0; o < ledger.outputs_count; o++)
 		ledger.in_flight += ledger.outputs[o].in_flight;
-	return ledger.in_flight == 0;
+	return ledger.in_flight;
+}
+
+/* Until all is delivered; readers that take nothing more are left after a while, and after a longer
+ * one those that take what they do slowly. */
+static void wait_for_queues(struct mt_daemon *daemon)
+{
+	enum { STALLED_MS = 500, LIMIT_MS = 5000 };
+	uint64_t limit = mt_monotonic_ms() + LIMIT_MS;
+	uint64_t left = UINT64_MAX, stalled = 0;
+
+	for (;;) {
+		uint64_t now = mt_monotonic_ms();
+		uint64_t count = in_flight(daemon);
+
+		if (count < left) {
+			left = count;
+			stalled = now + STALLED_MS;
+		}
+		if (left == 0 || now >= stalled || now >= limit)
+			return;
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
 }
 
 static bool workers_ended(struct mt_daemon *daemon)
@@ -124,7 +146,7 @@ bool mt_daemon_is_draining(struct mt_daemon *daemon)
 
 bool mt_daemon_drain(struct mt_daemon *daemon, struct mt_ledger *ledger)
 {
-	enum { PORTS_MS = 200, QUEUES_MS = 500, WORKERS_MS = 5000 };
+	enum { PORTS_MS = 200, WORKERS_MS = 5000 };
 	struct mt_datapath *datapath = &daemon->datapath;
 	bool ended;
 
@@ -133,13 +155,13 @@ bool mt_daemon_drain(struct mt_daemon *daemon, struct mt_ledger *ledger)
 	/* A port that never runs dry is left after a while. */
 	wait_until(ports_empty, daemon, PORTS_MS);
 	atomic_store_explicit(&datapath->phase, MT_PHASE_FLUSH, memory_order_release);
-	wait_until(nothing_in_flight, daemon, QUEUES_MS);
+	wait_for_queues(daemon);
 	atomic_store_explicit(&datapath->phase, MT_PHASE_STOP, memory_order_release);
 	ended = wait_until(workers_ended, daemon, WORKERS_MS);
 	if (ended) {
 		free_queued(daemon);
-		for (uint16_t o = 0; o < daemon->snapshot.outputs_count; o++) {
-			struct mt_output *output = daemon->snapshot.outputs[o];
+		for (uint16_t o = 0; o < daemon->snapshot->outputs_count; o++) {
+			struct mt_output *output = daemon->snapshot->outputs[o];
 
 			if (output->ops->flush != NULL)
 				output->ops->flush(output);
@@ -147,6 +169,6 @@ bool mt_daemon_drain(struct mt_daemon *daemon, struct mt_ledger *ledger)
 	} else {
 		mt_log(MT_LOG_ERROR, "a worker does not end: what it holds stays in flight");
 	}
-	mt_ledger_read(datapath, &daemon->snapshot, ledger);
+	mt_ledger_read(datapath, daemon->snapshot, ledger);
 	return ended;
 }

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control/daemon.h"
 #include "control/http_listen.h"
 #include "control/log.h"
 #include "control/watch.h"
@@ -100,7 +101,9 @@ static void *follow_health(void *arg)
 	struct mt_health health;
 
 	while (!atomic_load_explicit(&probes->stop, memory_order_relaxed)) {
+		mt_daemon_hold(probes->daemon);
 		mt_watch_health(probes->daemon, &health);
+		mt_daemon_let_go(probes->daemon);
 		if (turn(probes, health.healthy))
 			tell(probes, &health);
 		nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);

@@ -17,6 +17,12 @@
 	X(UPTIME, "mirrortap_uptime_seconds", "gauge", "seconds", "Time since the start.")         \
 	X(HEALTHY, "mirrortap_healthy", "gauge", "", "1 if /healthz answers 200, else 0.")         \
 	X(DRAINING, "mirrortap_draining", "gauge", "", "1 while draining or stopping, else 0.")    \
+	X(RELOADS, "mirrortap_reloads", "counter", "",                                             \
+		"Reloads of the configuration, by result: applied or refused.")                    \
+	X(RELOAD_SUCCESSFUL, "mirrortap_last_reload_successful", "gauge", "",                      \
+		"1 if the configuration in force is what the last reload asked for, else 0.")      \
+	X(CONFIG_TIME, "mirrortap_config_applied_timestamp_seconds", "gauge", "seconds",           \
+		"When the configuration in force came into force, since 1970-01-01 UTC.")          \
 	X(LEDGER_BALANCED, "mirrortap_ledger_balanced", "gauge", "",                               \
 		"1 if every received packet is accounted for, else 0.")                            \
 	X(RECEIVED, "mirrortap_received_packets", "counter", "packets",                            \
@@ -85,6 +91,10 @@
 		"Busy cycles per packet in the last second; 0 without packets.")                   \
 	X(WORKER_BUSY_RATIO, "mirrortap_worker_busy_ratio", "gauge", "ratio",                      \
 		"Share of busy loops' time in the last second, 0 to 1.")                           \
+	X(WORKER_LONGEST_LOOP, "mirrortap_worker_longest_loop_seconds", "gauge", "seconds",        \
+		"Longest time of one loop with packets since the start.")                          \
+	X(WORKER_SLOW_LOOPS, "mirrortap_worker_slow_loops", "counter", "",                         \
+		"Loops with packets that took longer than a millisecond.")                         \
 	X(WORKER_STAGE, "mirrortap_worker_stage", "gauge", "",                                     \
 		"1 for the stage in which the worker was seen.")                                   \
 	X(QUEUE_PACKETS, "mirrortap_queue_packets", "counter", "packets",                          \
@@ -147,6 +157,17 @@
 		"Consumers that the queue has had.")                                               \
 	X(CONSUMER_REFUSED, "mirrortap_consumer_refused", "counter", "",                           \
 		"Attempts to attach that were refused: taken, other version, no such queue.")      \
+	X(CAPTURES, "mirrortap_captures", "gauge", "", "Live captures that are running.")          \
+	X(CAPTURES_BEGUN, "mirrortap_captures_begun", "counter", "",                               \
+		"Live captures that were begun.")                                                  \
+	X(CAPTURES_REFUSED, "mirrortap_captures_refused", "counter", "",                           \
+		"Live captures that were refused because as many as there may be were running.")   \
+	X(CAPTURE_PACKETS, "mirrortap_capture_packets", "counter", "packets",                      \
+		"Frames that live captures got.")                                                  \
+	X(CAPTURE_BYTES, "mirrortap_capture_bytes", "counter", "bytes",                            \
+		"Bytes of the frames that live captures got.")                                     \
+	X(CAPTURE_LOST, "mirrortap_capture_lost_packets", "counter", "packets",                    \
+		"Frames that live captures lost because they were not read fast enough.")          \
 	X(QUEUE_DUPLICATES, "mirrortap_queue_duplicate_packets", "counter", "packets",             \
 		"Packets that the queue's de-duplication dropped.")                                \
 	X(DEDUP_EVICTED, "mirrortap_dedup_evicted", "counter", "",                                 \

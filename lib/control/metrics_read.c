@@ -39,6 +39,17 @@ static void add_daemon(struct mt_metrics *m, struct mt_daemon *daemon)
 	mt_metrics_add(m, MT_METRIC_DRAINING, mt_daemon_is_draining(daemon), NULL);
 }
 
+static void add_reloads(struct mt_metrics *m, struct mt_daemon *daemon)
+{
+	struct mt_reload_status status;
+
+	mt_reload_read(daemon, &status);
+	mt_metrics_add(m, MT_METRIC_RELOADS, status.applied, "result", "applied", NULL);
+	mt_metrics_add(m, MT_METRIC_RELOADS, status.refused, "result", "refused", NULL);
+	mt_metrics_add(m, MT_METRIC_RELOAD_SUCCESSFUL, status.last.rc == 0, NULL);
+	mt_metrics_add(m, MT_METRIC_CONFIG_TIME, status.applied_seconds, NULL);
+}
+
 static void add_ledger_output(struct mt_metrics *m, const struct mt_ledger_output *output)
 {
 	mt_metrics_add(m, MT_METRIC_OUTPUT_OFFERED, output->offered, "output", output->name, NULL);
@@ -55,7 +66,7 @@ static void add_ledger(struct mt_metrics *m, struct mt_daemon *daemon)
 {
 	struct mt_ledger ledger;
 
-	mt_ledger_read(&daemon->datapath, &daemon->snapshot, &ledger);
+	mt_ledger_read(&daemon->datapath, daemon->snapshot, &ledger);
 	mt_metrics_add(m, MT_METRIC_LEDGER_BALANCED, ledger.balanced, NULL);
 	mt_metrics_add(m, MT_METRIC_ACCEPTED, ledger.accepted, NULL);
 	mt_metrics_add(m, MT_METRIC_IN_FLIGHT, ledger.in_flight, NULL);
@@ -168,6 +179,10 @@ static void add_worker(struct mt_metrics *m, struct mt_daemon *daemon, unsigned 
 		"lcore", lcore.text, NULL);
 	mt_metrics_add_real(
 		m, MT_METRIC_WORKER_BUSY_RATIO, sample.busy_ratio, "lcore", lcore.text, NULL);
+	mt_metrics_add_real(m, MT_METRIC_WORKER_LONGEST_LOOP,
+		(double)mt_counter(&worker->load.longest_cycles) / hz, "lcore", lcore.text, NULL);
+	mt_metrics_add(m, MT_METRIC_WORKER_SLOW_LOOPS, mt_counter(&worker->load.slow_loops),
+		"lcore", lcore.text, NULL);
 	for (unsigned s = 0; s < MT_STAGE_COUNT; s++)
 		mt_metrics_add(m, MT_METRIC_WORKER_STAGE, s == stage, "lcore", lcore.text, "stage",
 			mt_stage_name(s), NULL);
@@ -225,11 +240,11 @@ static void add_queue(struct mt_metrics *m, struct mt_daemon *daemon, unsigned i
 		NULL);
 	mt_metrics_add(m, MT_METRIC_QUEUE_HIGH_WATER, mt_counter(&queue->counters.high_water),
 		"queue", name.text, NULL);
-	if (queue->dedup != NULL) {
+	if (daemon->snapshot->dedup_tables != NULL || counts.duplicates != 0) {
 		mt_metrics_add(
 			m, MT_METRIC_QUEUE_DUPLICATES, counts.duplicates, "queue", name.text, NULL);
-		mt_metrics_add(m, MT_METRIC_DEDUP_EVICTED, mt_counter(&queue->dedup->evicted),
-			"queue", name.text, NULL);
+		mt_metrics_add(m, MT_METRIC_DEDUP_EVICTED,
+			mt_counter(&queue->counters.dedup_evicted), "queue", name.text, NULL);
 	}
 	if (queue->reorder != NULL)
 		add_reorder(m, queue->reorder, name.text);
@@ -316,7 +331,7 @@ static bool add_sessions(struct mt_metrics *m, struct mt_daemon *daemon)
 
 static void add_output(struct mt_metrics *m, struct mt_daemon *daemon, unsigned index)
 {
-	struct mt_output *output = daemon->snapshot.outputs[index];
+	struct mt_output *output = daemon->snapshot->outputs[index];
 	uint64_t bytes = 0;
 
 	for (uint16_t q = 0; q < output->queues; q++) {
@@ -328,8 +343,8 @@ static void add_output(struct mt_metrics *m, struct mt_daemon *daemon, unsigned 
 	}
 	mt_metrics_add(m, MT_METRIC_OUTPUT_UP, mt_watch_output_can_take(daemon, index), "output",
 		output->name, "type", output->ops->type, NULL);
-	mt_metrics_add(m, MT_METRIC_OUTPUT_REQUIRED, daemon->config->outputs[index].required,
-		"output", output->name, NULL);
+	mt_metrics_add(m, MT_METRIC_OUTPUT_REQUIRED, daemon->notes[index].required, "output",
+		output->name, NULL);
 	mt_metrics_add(m, MT_METRIC_OUTPUT_ERRORS,
 		atomic_load_explicit(&output->errors, memory_order_relaxed), "output", output->name,
 		NULL);
@@ -342,6 +357,20 @@ static void add_output(struct mt_metrics *m, struct mt_daemon *daemon, unsigned 
 		add_ring(m, output);
 }
 
+static void add_captures(struct mt_metrics *m, struct mt_daemon *daemon)
+{
+	struct mt_live_statuses statuses;
+
+	mt_live_captures_read(&daemon->captures, &statuses);
+	mt_metrics_add(m, MT_METRIC_CAPTURES, statuses.count, NULL);
+	mt_metrics_add(m, MT_METRIC_CAPTURES_BEGUN, statuses.begun, NULL);
+	mt_metrics_add(m, MT_METRIC_CAPTURES_REFUSED, statuses.refused, NULL);
+	mt_metrics_add(m, MT_METRIC_CAPTURE_PACKETS, statuses.frames, NULL);
+	mt_metrics_add(m, MT_METRIC_CAPTURE_BYTES, statuses.bytes, NULL);
+	mt_metrics_add(m, MT_METRIC_CAPTURE_LOST, statuses.lost, NULL);
+	mt_live_statuses_free(&statuses);
+}
+
 char *mt_metrics_text(struct mt_daemon *daemon, bool openmetrics, size_t *length)
 {
 	struct mt_port_sample *sample = malloc(sizeof(*sample));
@@ -351,6 +380,7 @@ char *mt_metrics_text(struct mt_daemon *daemon, bool openmetrics, size_t *length
 
 	if (m != NULL && sample != NULL && add_sessions(m, daemon)) {
 		add_daemon(m, daemon);
+		add_reloads(m, daemon);
 		add_ledger(m, daemon);
 		for (unsigned p = 0; p < daemon->ports_count; p++) {
 			add_port(m, daemon, p, sample);
@@ -361,8 +391,9 @@ char *mt_metrics_text(struct mt_daemon *daemon, bool openmetrics, size_t *length
 			add_worker(m, daemon, w);
 		for (unsigned q = 0; q < daemon->datapath.queues_count; q++)
 			add_queue(m, daemon, q);
-		for (unsigned o = 0; o < daemon->snapshot.outputs_count; o++)
+		for (unsigned o = 0; o < daemon->snapshot->outputs_count; o++)
 			add_output(m, daemon, o);
+		add_captures(m, daemon);
 		mt_metrics_add_real(m, MT_METRIC_SCRAPE_SECONDS,
 			(double)(rte_rdtsc() - begin) / (double)rte_get_tsc_hz(), NULL);
 		text = mt_metrics_render(m, openmetrics, length);

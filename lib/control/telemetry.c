@@ -209,8 +209,11 @@ static int answer(const char *name, const char *params, struct rte_tel_data *dat
 	if (command == NULL)
 		return -EINVAL;
 	pthread_mutex_lock(&access->lock);
-	if (access->daemon != NULL)
+	if (access->daemon != NULL) {
+		mt_daemon_hold(access->daemon);
 		document = command->make(access->daemon);
+		mt_daemon_let_go(access->daemon);
+	}
 	pthread_mutex_unlock(&access->lock);
 	if (document == NULL)
 		return -EAGAIN;

@@ -12,8 +12,8 @@ static struct mt_ethdev_life *life_of(struct mt_daemon *daemon, const char *kind
 {
 	if (strcmp(kind, "port") == 0 && place < daemon->ports_count)
 		return &daemon->ports[place].life;
-	if (strcmp(kind, "output") == 0 && place < daemon->snapshot.outputs_count)
-		return daemon->snapshot.outputs[place]->life;
+	if (strcmp(kind, "output") == 0 && place < daemon->snapshot->outputs_count)
+		return daemon->snapshot->outputs[place]->life;
 	return NULL;
 }
 

@@ -246,10 +246,10 @@ static void sample_outputs(struct mt_daemon *daemon)
 {
 	struct mt_ledger ledger;
 
-	mt_ledger_read(&daemon->datapath, &daemon->snapshot, &ledger);
+	mt_ledger_read(&daemon->datapath, daemon->snapshot, &ledger);
 	for (unsigned o = 0; o < ledger.outputs_count; o++) {
-		struct mt_output_sample *before = &daemon->watch.outputs[o];
-		_Atomic bool *starved = &daemon->watch.starved[o];
+		struct mt_output_sample *before = &daemon->notes[o].sample;
+		_Atomic bool *starved = &daemon->notes[o].starved;
 		struct mt_output_sample now = {
 			.offered = ledger.outputs[o].offered,
 			.delivered = ledger.outputs[o].delivered,
@@ -272,9 +272,9 @@ static void sample_outputs(struct mt_daemon *daemon)
 
 bool mt_watch_output_can_take(struct mt_daemon *daemon, unsigned output)
 {
-	return atomic_load_explicit(&daemon->snapshot.outputs[output]->state, memory_order_relaxed)
+	return atomic_load_explicit(&daemon->snapshot->outputs[output]->state, memory_order_relaxed)
 		== MT_OUTPUT_UP
-		&& !atomic_load_explicit(&daemon->watch.starved[output], memory_order_relaxed);
+		&& !atomic_load_explicit(&daemon->notes[output].starved, memory_order_relaxed);
 }
 
 /* --- all of it -------------------------------------------------------------------------------- */
@@ -330,16 +330,16 @@ static void gather_ports(struct mt_daemon *daemon, struct mt_health_facts *facts
 /* Without the outputs' error texts: /api/v1/outputs and the log have them. */
 static void gather_outputs(struct mt_daemon *daemon, struct mt_health_facts *facts)
 {
-	facts->outputs_count = daemon->snapshot.outputs_count;
+	facts->outputs_count = daemon->snapshot->outputs_count;
 	for (unsigned o = 0; o < facts->outputs_count; o++) {
-		struct mt_output *output = daemon->snapshot.outputs[o];
+		struct mt_output *output = daemon->snapshot->outputs[o];
 
 		facts->outputs[o] = (struct mt_health_output){
 			.name = output->name,
-			.required = daemon->config->outputs[o].required,
+			.required = daemon->notes[o].required,
 			.up = mt_watch_output_can_take(daemon, o),
 			.error = atomic_load_explicit(
-					 &daemon->watch.starved[o], memory_order_relaxed)
+					 &daemon->notes[o].starved, memory_order_relaxed)
 				? "it drops every frame"
 				: NULL,
 		};

@@ -48,13 +48,6 @@ struct mt_worker_sample {
 	double busy_ratio;        /* 0..1 */
 };
 
-/* Control only. */
-struct mt_output_sample {
-	uint64_t offered;
-	uint64_t dropped;
-	uint64_t delivered;
-};
-
 struct mt_watch {
 	_Atomic uint64_t looked_ms; /* when control last looked */
 	struct {
@@ -62,10 +55,6 @@ struct mt_watch {
 		_Atomic uint64_t changed_ms;
 		bool told; /* control only */
 	} workers[MT_MAX_WORKERS];
-	/* An output that took none of what it was offered in the last second: its reader is away.
-	 * Writer: control. */
-	_Atomic bool starved[MT_MAX_OUTPUTS];
-	struct mt_output_sample outputs[MT_MAX_OUTPUTS];
 	_Atomic bool stuck;   /* some worker is; writer: control */
 	pthread_mutex_t lock; /* never held while a driver is asked */
 	struct mt_port_sample ports[MT_MAX_PORTS];
@@ -86,7 +75,8 @@ void mt_watch_look(struct mt_daemon *daemon);
 /* Is no worker stuck? Then systemd's watchdog may be fed. */
 bool mt_watch_may_go_on(struct mt_daemon *daemon);
 
-/* The health now; any thread. Does not wait for control or a driver, changes nothing. */
+/* The health now; any thread that holds the daemon. Does not wait for control or a driver, changes
+ * nothing. */
 void mt_watch_health(struct mt_daemon *daemon, struct mt_health *health);
 
 /* Can the output take frames: is it in no error, and does its reader read? Any thread. */

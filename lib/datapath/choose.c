@@ -23,8 +23,7 @@ static void share(const struct mt_snapshot *snapshot, struct rte_mbuf **frames,
 	uint16_t unwanted_count = 0;
 
 	for (uint16_t i = 0; i < count; i++) {
-		uint32_t outputs = choices[i] & ~(choices[i] >> 16)
-			& ((UINT32_C(1) << snapshot->outputs_count) - 1);
+		uint32_t outputs = choices[i] & ~(choices[i] >> 16) & snapshot->places_set;
 		int16_t takers = (int16_t)__builtin_popcount(outputs);
 
 		if (takers == 0)
@@ -52,7 +51,7 @@ void mt_deliver_chosen(const struct mt_snapshot *snapshot, uint16_t queue, struc
 		uint16_t chosen_count = 0;
 
 		for (uint16_t i = 0; i < count; i++) {
-			enum mt_choice choice = mt_choice_of(choices[i], o);
+			enum mt_choice choice = mt_choice_of(choices[i], snapshot->places[o]);
 
 			if (choice == MT_CHOICE_DELIVER)
 				chosen[chosen_count++] = frames[i];

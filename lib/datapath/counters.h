@@ -47,8 +47,8 @@ enum {
 };
 
 struct mt_latency {
-	uint64_t buckets[MT_LATENCY_BUCKETS];
 	uint64_t sum_ns;
+	uint64_t buckets[MT_LATENCY_BUCKETS];
 };
 
 /* Writer: the queue's owner. */
@@ -57,13 +57,20 @@ struct mt_queue_counters {
 	struct mt_queue_counts counts;
 	struct mt_latency latency; /* each number by itself, not part of the equation */
 	uint64_t high_water;       /* of the queue's ring, as its owner found it */
+	uint64_t dedup_evicted;    /* forgotten within the window: the table was full */
 } __rte_cache_aligned;
+
+enum {
+	MT_SLOW_LOOP_US = 1000,
+};
 
 /* What a worker spends its time on, in TSC cycles. Writer: the worker. */
 struct mt_load_counters {
-	uint64_t busy_cycles; /* loops that had packets */
-	uint64_t idle_cycles; /* loops that had none */
-	uint64_t packets;     /* received or taken from a queue's ring */
+	uint64_t busy_cycles;    /* loops that had packets */
+	uint64_t idle_cycles;    /* loops that had none */
+	uint64_t packets;        /* received or taken from a queue's ring */
+	uint64_t longest_cycles; /* of one loop that had packets */
+	uint64_t slow_loops;     /* that had packets and took longer than MT_SLOW_LOOP_US */
 } __rte_cache_aligned;
 
 /* Packets that found a queue's ring full. Writer: the worker that received them. */

@@ -49,7 +49,8 @@ uint16_t mt_stage_dedup(struct mt_worker *worker, uint16_t queue, struct rte_mbu
 	uint16_t count, uint64_t *bytes)
 {
 	const struct mt_dedup_config *config = &worker->snapshot->dedup;
-	struct mt_dedup *dedup = worker->datapath->queues[queue]->dedup;
+	struct mt_dedup *dedup = worker->snapshot->dedup_tables->of[queue];
+	const uint64_t evicted = dedup->evicted;
 	struct mt_fingerprint prints[MT_BURST];
 	struct rte_mbuf *duplicates[MT_BURST];
 	uint16_t duplicates_count = 0;
@@ -64,6 +65,8 @@ uint16_t mt_stage_dedup(struct mt_worker *worker, uint16_t queue, struct rte_mbu
 			frames[kept++] = frames[i];
 		}
 	}
+	mt_count(
+		&worker->datapath->queues[queue]->counters.dedup_evicted, dedup->evicted - evicted);
 	if (duplicates_count > 0)
 		drop(worker, queue, duplicates, duplicates_count);
 	return kept;

@@ -30,7 +30,7 @@ static uint32_t deliver_ready(struct mt_worker *worker, uint16_t queue)
 uint16_t mt_queue_pass(struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames,
 	uint16_t count, uint64_t bytes, struct mt_times *times)
 {
-	if (unlikely(worker->snapshot->dedup.window_ms != 0))
+	if (unlikely(worker->snapshot->dedup_tables != NULL))
 		count = mt_stage_dedup(worker, queue, frames, count, &bytes);
 	if (unlikely(worker->snapshot->reorder_window_tsc != 0)) {
 		mt_stage_reorder(worker, queue, frames, count);

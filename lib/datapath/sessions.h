@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Counters per session (VNI), a table in each worker's memory. Nothing is evicted, so no counter
  * goes back, and what finds no place is counted in one more entry, so that nothing is missing:
- * summed over all entries of all workers, packets = accepted + duplicate + stopped + in flight.
+ * summed over all entries of all workers,
+ * packets = accepted + duplicate + stopped + in flight + queue_full.
  *
  * Writer: the worker. Readers: any thread, without a lock: a key is published with release, behind
  * it the counters are relaxed. */
@@ -29,50 +30,36 @@ enum {
 };
 
 struct mt_session_counts {
-	uint64_t packets;    /* inner frames that went on to their queues */
-	uint64_t bytes;      /* of these frames */
-	uint64_t truncated;  /* of these frames, those that arrived cut */
-	uint64_t drops;      /* whose VNI was known: inner_too_short, no_headroom, queue_full */
+	uint64_t packets;   /* inner frames that were to go to their queues */
+	uint64_t bytes;     /* of these frames */
+	uint64_t truncated; /* of these frames, those that arrived cut */
+	/* Whose VNI was known. queue_full: counted in `packets` too; what never was to go to a
+	 * queue (inner_too_short, no_headroom, the policy's verdicts) is not. */
+	uint64_t drops;
 	uint64_t duplicates; /* of these packets, those that were dropped behind their queues */
 	uint64_t first_ns;   /* since 1970-01-01 UTC; 0: never */
 	uint64_t last_ns;
 };
 
+/* A key stands for a VNI, and is never 0. */
 struct mt_session_entry {
 	struct mt_session_counts counts;
 	uint32_t key; /* the same as in keys[], for the worker: beside what it counts */
 } __rte_cache_aligned;
 static_assert(sizeof(struct mt_session_entry) == 64, "one cache line for each session");
 
-/* What a session gets of a batch: all of it, or one of its frames. */
-struct mt_session_part {
-	uint64_t bytes;
-	uint32_t entry;
-	uint16_t packets;
-	uint16_t truncated;
-	uint32_t drops;
-};
-
 struct mt_sessions {
-	/* VNI + 1; 0: free. In buckets, one after the other. */
+	/* 0: free. In buckets, one after the other. */
 	uint32_t keys[MT_SESSION_CAPACITY] __rte_cache_aligned;
 	struct mt_session_entry entries[MT_SESSION_ENTRIES];
-
-	/* The worker's own: the batch at hand, by session. */
-	uint64_t time_ns;
-	uint32_t parts_count;
-	struct mt_session_part parts[MT_BURST];
 } __rte_cache_aligned;
 
-/* Adds the frames of a batch up by session, while they are still ours. Nothing is counted yet. */
-void mt_sessions_gather(struct mt_sessions *sessions, const struct mt_batch *batch);
-
-/* Frames of the batch found no room in a queue: drops and not packets. */
-void mt_sessions_lose(struct mt_sessions *sessions, struct rte_mbuf **frames, uint16_t count);
-
-/* Counts what was gathered, and the drops of the batch whose VNI is known. The batch's frames may
- * be gone. */
+/* Counts the frames of a batch that are to go to their queues, while they are still ours, and the
+ * drops of the batch whose VNI is known. */
 void mt_sessions_count(struct mt_sessions *sessions, const struct mt_batch *batch);
+
+/* Counts frames of a batch, counted already, that found no room in a queue. */
+void mt_sessions_lose(struct mt_sessions *sessions, struct rte_mbuf **frames, uint16_t count);
 
 /* Frames that their queue's owner, this worker, found to be duplicates. Who received them has
  * counted them as packets. */

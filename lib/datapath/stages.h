@@ -27,6 +27,11 @@ void mt_stage_host(struct mt_worker *worker, uint16_t port, struct mt_batch *bat
  * to mt_queue_pass at once, the others to the owners' rings. Empties the batch. */
 void mt_stage_spread(struct mt_worker *worker, struct mt_batch *batch);
 
+/* live.c: copies of the frames of one queue, by its owner, for the live captures that want them.
+ * Leaves the frames as they are. */
+void mt_stage_capture(
+	struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames, uint16_t count);
+
 /* dedup.c: drops duplicates (`duplicate`) of `count` frames of one queue, by its owner. Keeps the
  * others in front, in order, and takes the dropped ones off `bytes`; returns how many are left.
  * Only where the snapshot has a de-duplication. */

@@ -12,6 +12,7 @@
 
 enum {
 	HOUSEKEEPING_LOOPS = 1024,
+	POLLED_QUEUES = 8,
 };
 
 const char *mt_stage_name(enum mt_stage stage)
@@ -85,45 +86,83 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 	count_batch(worker, rx, &batch, received);
 	if (unlikely(batch.dropped_count > 0))
 		mt_release(batch.dropped, batch.dropped_count);
+	mt_sessions_count(&worker->sessions, &batch);
 	if (likely(batch.count > 0)) {
 		enter(worker, MT_STAGE_SPREAD);
-		mt_sessions_gather(&worker->sessions, &batch);
 		mt_stage_spread(worker, &batch);
 	}
-	mt_sessions_count(&worker->sessions, &batch);
 	return received;
 }
 
-static uint16_t serve_queue(struct mt_worker *worker, uint16_t index, int phase)
+/* What other workers handed over to one queue. */
+static uint16_t serve_ring(struct mt_worker *worker, uint16_t index)
 {
-	const struct mt_snapshot *snapshot = worker->snapshot;
 	struct mt_queue *queue = worker->datapath->queues[index];
 	struct rte_mbuf *frames[MT_BURST];
-	uint16_t count = 0;
 	uint64_t bytes = 0;
 	struct mt_times times;
+	uint16_t count;
 	unsigned left;
 
-	if (queue->ring != NULL) {
-		count = rte_ring_dequeue_burst(queue->ring, (void **)frames, MT_BURST, &left);
-		if (count > 0) {
-			if (unlikely(count + left > queue->counters.high_water))
-				mt_count(&queue->counters.high_water,
-					count + left - queue->counters.high_water);
-			for (uint16_t i = 0; i < count; i++)
-				bytes += frames[i]->pkt_len;
-			mt_queue_pass(worker, index, frames, count, bytes, &times);
-			mt_latency_measure(&queue->counters.latency,
-				mt_clock_ns(&worker->clock, rte_rdtsc()), &times);
+	count = rte_ring_dequeue_burst(queue->ring, (void **)frames, MT_BURST, &left);
+	if (count == 0)
+		return 0;
+	if (unlikely(count + left > queue->counters.high_water))
+		mt_count(&queue->counters.high_water, count + left - queue->counters.high_water);
+	for (uint16_t i = 0; i < count; i++)
+		bytes += frames[i]->pkt_len;
+	mt_queue_pass(worker, index, frames, count, bytes, &times);
+	mt_latency_measure(
+		&queue->counters.latency, mt_clock_ns(&worker->clock, rte_rdtsc()), &times);
+	return count;
+}
+
+/* What outputs have left to do. Some queues a loop: an owner of many would spend more time on
+ * asking than on packets. */
+static uint16_t poll_outputs(struct mt_worker *worker)
+{
+	const struct mt_snapshot *snapshot = worker->snapshot;
+	const uint16_t queues = RTE_MIN(worker->owned_count, POLLED_QUEUES);
+	uint16_t count = 0;
+
+	for (uint16_t n = 0; n < queues; n++) {
+		uint16_t queue = worker->owned[worker->next_polled];
+
+		if (++worker->next_polled == worker->owned_count)
+			worker->next_polled = 0;
+		for (uint16_t o = 0; o < snapshot->outputs_count; o++) {
+			if (snapshot->outputs[o]->ops->poll != NULL)
+				count += snapshot->outputs[o]->ops->poll(
+					snapshot->outputs[o], queue);
 		}
 	}
-	if (unlikely(queue->reorder != NULL))
-		count += mt_queue_release(worker, index, phase >= MT_PHASE_FLUSH);
-	for (uint16_t o = 0; o < snapshot->outputs_count; o++) {
-		if (snapshot->outputs[o]->ops->poll != NULL)
-			count += snapshot->outputs[o]->ops->poll(snapshot->outputs[o], index);
-	}
 	return count;
+}
+
+static uint32_t serve_queues(struct mt_worker *worker, int phase)
+{
+	uint32_t count = 0;
+
+	for (uint16_t f = 0; f < worker->fed_count; f++)
+		count += serve_ring(worker, worker->fed[f]);
+	if (unlikely(worker->snapshot->reorder_window_tsc != 0)) {
+		for (uint16_t n = 0; n < worker->owned_count; n++)
+			count +=
+				mt_queue_release(worker, worker->owned[n], phase >= MT_PHASE_FLUSH);
+	}
+	return count + poll_outputs(worker);
+}
+
+static void know_queues(struct mt_worker *worker)
+{
+	worker->fed_count = 0;
+	for (uint16_t n = 0; n < worker->owned_count; n++) {
+		uint16_t queue = worker->owned[n];
+
+		worker->owns[queue] = true;
+		if (worker->datapath->queues[queue]->ring != NULL)
+			worker->fed[worker->fed_count++] = queue;
+	}
 }
 
 static uint32_t receive_all(struct mt_worker *worker, int phase)
@@ -145,6 +184,16 @@ static uint32_t receive_all(struct mt_worker *worker, int phase)
 	return received;
 }
 
+/* What a loop with packets took at the most, for those who wonder where packets were lost: in the
+ * worker, or while something else had its CPU. */
+static void count_longest(struct mt_worker *worker, uint64_t cycles)
+{
+	if (unlikely(cycles > worker->load.longest_cycles))
+		mt_count(&worker->load.longest_cycles, cycles - worker->load.longest_cycles);
+	if (unlikely(cycles > worker->slow_cycles))
+		mt_count(&worker->load.slow_loops, 1);
+}
+
 /* Charges the loop that began at `begin` to work or to waiting. Returns the time now. */
 static uint64_t count_load(struct mt_worker *worker, uint64_t begin, uint32_t packets)
 {
@@ -152,6 +201,7 @@ static uint64_t count_load(struct mt_worker *worker, uint64_t begin, uint32_t pa
 
 	if (packets > 0) {
 		mt_count(&worker->load.busy_cycles, now - begin);
+		count_longest(worker, now - begin);
 		mt_count(&worker->load.packets, packets);
 	} else {
 		mt_count(&worker->load.idle_cycles, now - begin);
@@ -166,7 +216,10 @@ int mt_worker_run(void *arg)
 	uint64_t loops = 0;
 	uint64_t begin;
 
+	know_queues(worker);
 	mt_clock_set(&worker->clock);
+	worker->slow_cycles = rte_get_tsc_hz() / 1000000 * MT_SLOW_LOOP_US;
+	worker->snapshot = atomic_load_explicit(&datapath->snapshot, memory_order_acquire);
 	mt_idle_init(&worker->idle, worker->snapshot->idle);
 	rte_rcu_qsbr_thread_register(datapath->readers, worker->index);
 	rte_rcu_qsbr_thread_online(datapath->readers, worker->index);
@@ -177,9 +230,9 @@ int mt_worker_run(void *arg)
 
 		if (unlikely(phase == MT_PHASE_STOP))
 			break;
+		worker->snapshot = atomic_load_explicit(&datapath->snapshot, memory_order_acquire);
 		packets = receive_all(worker, phase);
-		for (uint16_t q = 0; q < worker->owned_count; q++)
-			packets += serve_queue(worker, worker->owned[q], phase);
+		packets += serve_queues(worker, phase);
 		enter(worker, MT_STAGE_IDLE);
 		rte_rcu_qsbr_quiescent(datapath->readers, worker->index);
 		if (unlikely(++loops % HOUSEKEEPING_LOOPS == 0))
@@ -193,15 +246,87 @@ int mt_worker_run(void *arg)
 	return 0;
 }
 
-bool mt_datapath_synchronize(struct mt_datapath *datapath, unsigned limit_ms)
+static uint64_t deadline(unsigned limit_ms)
+{
+	return rte_get_timer_cycles() + rte_get_timer_hz() / 1000 * limit_ms;
+}
+
+/* Returns false when it is too late. */
+static bool wait_a_little(uint64_t end)
+{
+	nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+	return rte_get_timer_cycles() <= end;
+}
+
+static bool synchronize(struct mt_datapath *datapath, uint64_t end)
 {
 	uint64_t token = rte_rcu_qsbr_start(datapath->readers);
-	uint64_t end = rte_get_timer_cycles() + rte_get_timer_hz() / 1000 * limit_ms;
 
 	while (rte_rcu_qsbr_check(datapath->readers, token, false) == 0) {
-		if (rte_get_timer_cycles() > end)
+		if (!wait_a_little(end))
 			return false;
-		nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
 	}
 	return true;
+}
+
+bool mt_datapath_synchronize(struct mt_datapath *datapath, unsigned limit_ms)
+{
+	return synchronize(datapath, deadline(limit_ms));
+}
+
+/* Until the ring's owner has taken what is in it now. */
+static bool wait_for_ring(const struct rte_ring *ring, uint64_t end)
+{
+	uint32_t filled = __atomic_load_n(&ring->prod.tail, __ATOMIC_ACQUIRE);
+
+	while ((int32_t)(__atomic_load_n(&ring->cons.tail, __ATOMIC_ACQUIRE) - filled) < 0) {
+		if (!wait_a_little(end))
+			return false;
+	}
+	return true;
+}
+
+static uint32_t count_held(const struct mt_datapath *datapath)
+{
+	uint32_t held = 0;
+
+	for (uint16_t q = 0; q < datapath->queues_count; q++) {
+		if (datapath->queues[q]->reorder != NULL)
+			held += __atomic_load_n(
+				&datapath->queues[q]->reorder->held, __ATOMIC_RELAXED);
+	}
+	return held;
+}
+
+/* Until what is held back now, to be put in order, has been let go: others may be held all the
+ * time, but none for longer than the window. */
+static bool wait_for_held(struct mt_datapath *datapath, uint64_t end)
+{
+	const struct mt_snapshot *snapshot =
+		atomic_load_explicit(&datapath->snapshot, memory_order_acquire);
+	uint64_t begin = rte_rdtsc();
+
+	if (count_held(datapath) == 0)
+		return true;
+	while (rte_rdtsc() - begin <= snapshot->reorder_window_tsc && count_held(datapath) > 0) {
+		if (!wait_a_little(end))
+			return false;
+	}
+	return synchronize(datapath, end);
+}
+
+bool mt_datapath_settle(struct mt_datapath *datapath, unsigned limit_ms)
+{
+	uint64_t end = deadline(limit_ms);
+
+	if (!synchronize(datapath, end))
+		return false;
+	for (uint16_t q = 0; q < datapath->queues_count; q++) {
+		const struct rte_ring *ring = datapath->queues[q]->ring;
+
+		if (ring != NULL && !wait_for_ring(ring, end))
+			return false;
+	}
+	/* The last of them are in their owners' hands. */
+	return synchronize(datapath, end) && wait_for_held(datapath, end);
 }

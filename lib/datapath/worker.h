@@ -15,13 +15,15 @@
 #include "datapath/idle.h"
 #include "datapath/sessions.h"
 #include "datapath/snapshot.h"
-#include "policy/dedup.h"
 #include "policy/policy.h"
 
 enum {
 	MT_MAX_RX_PER_WORKER = 64,
 	MT_MAX_WORKERS = 128,
+	MT_DATAPATH_MAX_CAPTURES = 8, /* live ones, at a time */
 };
+
+struct mt_live;
 
 /* What the workers shall do. Writer: control. Readers: workers, each loop. */
 enum mt_phase {
@@ -59,13 +61,15 @@ struct mt_queue {
 	struct rte_ring *ring;
 	uint16_t owner; /* index of the worker */
 	/* The owner's; NULL: none. */
-	struct mt_dedup *dedup;
 	struct mt_reorder *reorder;
 	struct mt_queue_counters counters;
 } __rte_cache_aligned;
 
 struct mt_datapath {
 	_Atomic int phase; /* enum mt_phase */
+	/* Live captures: a set of places, and what is there. Writers: their threads, by
+	 * mt_live_attach() and mt_live_detach(). Readers: workers, for each delivery. */
+	_Atomic uint32_t capturing;
 	uint16_t queues_count;
 	uint16_t workers_count;
 	struct mt_queue *queues[MT_DATAPATH_MAX_QUEUES];
@@ -73,25 +77,43 @@ struct mt_datapath {
 	/* Ports that no worker may touch: they are being reset or are gone. Writer: control, which
 	 * then waits for the workers with mt_datapath_synchronize(). Readers: workers. */
 	_Atomic bool paused[MT_DATAPATH_MAX_PORTS];
+	_Atomic(struct mt_live *) captures[MT_DATAPATH_MAX_CAPTURES];
 	struct rte_rcu_qsbr *readers; /* each worker reports between loops that it holds nothing */
+	/* Writer: control, by mt_datapath_publish(). Readers: workers, at the begin of a loop. */
+	_Atomic(const struct mt_snapshot *) snapshot;
 };
+
+/* Gives the workers another snapshot: one pointer, and none of them waits. Control thread. */
+static inline void mt_datapath_publish(
+	struct mt_datapath *datapath, const struct mt_snapshot *snapshot)
+{
+	atomic_store_explicit(&datapath->snapshot, snapshot, memory_order_release);
+}
 
 /* Waits until every worker has begun a new loop, so that none still uses what was taken away from
  * them before the call. Control thread. Returns false if one did not within `limit_ms`. */
 bool mt_datapath_synchronize(struct mt_datapath *datapath, unsigned limit_ms);
 
+/* The same, and until every frame that was on its way to a queue's owner has been delivered: then
+ * nothing is left that was decided under what was published before. */
+bool mt_datapath_settle(struct mt_datapath *datapath, unsigned limit_ms);
+
 /* The frames of a batch that go to one queue. */
 struct mt_spread {
-	uint64_t bytes;
-	uint16_t count;
 	struct rte_mbuf *frames[MT_BURST];
+	/* One more than there can be: see the sort. */
+	struct mt_spread_part {
+		uint32_t bytes;
+		uint8_t queue;
+		uint8_t first; /* of frames[] */
+		uint8_t count;
+	} parts[MT_DATAPATH_MAX_QUEUES + 1];
 };
 
 /* Memory of one worker, on its NUMA node. */
 struct mt_worker {
 	/* Set by control before the start, then read only. */
 	struct mt_datapath *datapath;
-	const struct mt_snapshot *snapshot;
 	uint16_t index;
 	uint16_t rx_count;
 	uint16_t owned_count;
@@ -112,10 +134,16 @@ struct mt_worker {
 	_Atomic bool drained; /* in MT_PHASE_DRAIN: its receive queues were empty */
 
 	/* The worker's own. */
-	struct mt_clock clock __rte_cache_aligned;
+	const struct mt_snapshot *snapshot __rte_cache_aligned; /* of this loop */
+	uint64_t slow_cycles; /* a loop that takes longer is slow */
+	struct mt_clock clock;
 	struct mt_idle idle;
 	struct mt_policy_state policy;
-	struct mt_spread spread[MT_DATAPATH_MAX_QUEUES];
+	bool owns[MT_DATAPATH_MAX_QUEUES];
+	uint16_t fed_count;
+	uint16_t next_polled;                 /* in owned[] */
+	uint16_t fed[MT_DATAPATH_MAX_QUEUES]; /* of those owned: the ones with a ring */
+	struct mt_spread spread;
 } __rte_cache_aligned;
 
 /* Body of a worker's lcore, for rte_eal_remote_launch(); `worker` is a struct mt_worker. Returns 0

@@ -124,13 +124,16 @@ struct mt_output {
 	/* The last error, in words; stays after it was mended. Writer and reader: control only. */
 	char error[MT_OUTPUT_MAX_ERROR];
 	struct mt_output_queue *per_queue; /* [queues] */
-	struct mt_ethdev_life *life;       /* of its device; NULL: it stands on none */
+	/* [queues] What the outputs counted whose place this one took; NULL: it took none. Set
+	 * before anyone else sees the output. */
+	struct mt_output_counts *earlier;
+	struct mt_ethdev_life *life; /* of its device; NULL: it stands on none */
 };
 
 struct mt_output_ops {
 	const char *type; /* as in the configuration */
 
-	/* Opens the output; control thread, before the workers start. Returns 0, or -errno with
+	/* Opens the output; control thread, before the workers see it. Returns 0, or -errno with
 	 * the reason and the remedy in output->error. */
 	int (*open)(struct mt_output *output, const struct mt_output_settings *settings);
 
@@ -153,8 +156,13 @@ struct mt_output_ops {
 	void (*read)(struct mt_output *output, uint16_t queue, struct mt_output_counts *counts,
 		uint64_t *in_flight);
 
-	/* Frees what is in flight, counted as stopped. Control thread, when the workers have ended;
-	 * NULL: nothing. */
+	/* Sessions have other names now. Control thread; returns 0 or -errno. NULL: it tells no
+	 * names, or asks for each. */
+	int (*rename)(
+		struct mt_output *output, const struct mt_session_spec *sessions, unsigned count);
+
+	/* Frees what is in flight, counted as stopped. Control thread, when the workers have ended
+	 * or no longer see the output; NULL: nothing. */
 	void (*flush)(struct mt_output *output);
 
 	void (*close)(struct mt_output *output);
@@ -165,11 +173,20 @@ extern const struct mt_output_ops mt_output_ring;
 extern const struct mt_output_ops mt_output_port;
 extern const struct mt_output_ops mt_output_pcapng;
 
+/* An output that could not be opened again when a reload had to be taken back: in error, and each
+ * frame is a drop with that reason. */
+extern const struct mt_output_ops mt_output_lost;
+
 /* Makes and opens an output. Returns NULL on failure, with one line in `error`. */
 struct mt_output *mt_output_create(const struct mt_output_ops *ops,
 	const struct mt_output_settings *settings, char *error, size_t error_size);
 
 void mt_output_destroy(struct mt_output *output);
+
+/* What an output counted, for the one that takes its place: an array of output->queues, to be given
+ * to free(), or NULL without memory. Of an output that no worker sees any more, and that was
+ * flushed. */
+struct mt_output_counts *mt_output_counts_of(struct mt_output *output);
 
 /* The counters of one queue, in balance. */
 void mt_output_read(struct mt_output *output, uint16_t queue, struct mt_output_counts *counts,

@@ -63,9 +63,9 @@ static void port_close(struct mt_output *output)
 {
 	struct port_output *port = output->private;
 
+	/* Out of DPDK, so that an output can have the device again. */
 	if (port->device.driver[0] != '\0')
-		mt_ethdev_forget(&port->device, &port->life);
-	mt_ethdev_stop(&port->device);
+		mt_ethdev_unplug(&port->device, &port->life);
 	for (uint16_t q = 0; q < output->queues; q++)
 		rte_ring_free(port->queues[q].aside);
 	rte_mempool_free(port->copies);

@@ -106,8 +106,40 @@ static int open_queue(
 	return 0;
 }
 
+static void free_frames(struct mt_ring_queue *q, void **handles, uint32_t count)
+{
+	if (!q->copy) {
+		mt_release((struct rte_mbuf **)handles, count);
+		return;
+	}
+	for (uint32_t i = 0; i < count; i++)
+		q->free_stack[q->free_count++] = (uint32_t)(uintptr_t)handles[i];
+}
+
+/* Frees `count` entries of waiting[] or borrowed[], from `from` on. */
+static void free_range(struct mt_ring_queue *q, void **handles, uint64_t from, uint32_t count)
+{
+	uint32_t first = RTE_MIN(count, q->length - (uint32_t)(from & q->mask));
+
+	free_frames(q, &handles[from & q->mask], first);
+	free_frames(q, handles, count - first);
+}
+
+/* What a consumer still held when it was to leave; it reads nothing of ours any more. */
+static void free_borrowed(struct mt_ring_queue *q)
+{
+	uint32_t count = (uint32_t)(q->borrowed_head - q->borrowed_tail);
+
+	if (count == 0)
+		return;
+	free_range(q, q->borrowed, q->borrowed_tail, count);
+	q->borrowed_tail = q->borrowed_head;
+	mt_count(&q->out, -(uint64_t)count);
+}
+
 static void close_queue(struct mt_ring_queue *q)
 {
+	free_borrowed(q);
 	if (q->area != NULL)
 		munmap(q->area, q->mapped_bytes);
 	if (q->memory_fd >= 0)
@@ -160,25 +192,6 @@ static int ring_open(struct mt_output *output, const struct mt_output_settings *
 }
 
 /* --- the worker: what came back from the consumer --- */
-
-static void free_frames(struct mt_ring_queue *q, void **handles, uint32_t count)
-{
-	if (!q->copy) {
-		mt_release((struct rte_mbuf **)handles, count);
-		return;
-	}
-	for (uint32_t i = 0; i < count; i++)
-		q->free_stack[q->free_count++] = (uint32_t)(uintptr_t)handles[i];
-}
-
-/* Frees `count` entries of waiting[] or borrowed[], from `from` on. */
-static void free_range(struct mt_ring_queue *q, void **handles, uint64_t from, uint32_t count)
-{
-	uint32_t first = RTE_MIN(count, q->length - (uint32_t)(from & q->mask));
-
-	free_frames(q, &handles[from & q->mask], first);
-	free_frames(q, handles, count - first);
-}
 
 /* Sees what the consumer has taken and given back, `limit` frames of each at most: all that it can
  * write are two counts, and neither gets beyond what there is. Within a commit. */
@@ -442,7 +455,7 @@ static void ring_read(struct mt_output *output, uint16_t queue, struct mt_output
 }
 
 /* What a consumer takes from now on counts as not taken; what it has is counted as delivered, and
- * not freed: it may be reading. The pool ends with the daemon. */
+ * not freed before it has left: it may be reading. */
 static void flush_queue(struct mt_ring_queue *q, struct mt_output_queue *own)
 {
 	uint64_t waiting;
@@ -504,6 +517,7 @@ const struct mt_output_ops mt_output_ring = {
 	.send = ring_send,
 	.poll = ring_poll,
 	.read = ring_read,
+	.rename = mt_ring_claims_rename,
 	.flush = ring_flush,
 	.close = ring_close,
 };

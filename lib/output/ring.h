@@ -99,6 +99,10 @@ int mt_ring_claims_start(struct mt_output *output, const struct mt_output_settin
  * leave. */
 void mt_ring_claims_stop(struct mt_output *output);
 
+/* Consumers that attach from now on are told these names. Returns 0 or -errno. */
+int mt_ring_claims_rename(
+	struct mt_output *output, const struct mt_session_spec *sessions, unsigned count);
+
 void mt_ring_claims_status(struct mt_output *output, uint16_t queue, struct mt_ring_status *status);
 uint64_t mt_ring_claims_refused(const struct mt_ring_claims *claims);
 

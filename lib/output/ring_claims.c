@@ -597,6 +597,24 @@ int mt_ring_claims_start(struct mt_output *output, const struct mt_output_settin
 	return 0;
 }
 
+int mt_ring_claims_rename(
+	struct mt_output *output, const struct mt_session_spec *sessions, unsigned count)
+{
+	struct mt_ring_claims *claims = ((struct mt_ring_output *)output->private)->claims;
+	int names_fd;
+
+	if (claims == NULL)
+		return 0;
+	names_fd = mt_ring_names_make(sessions, count);
+	if (names_fd < 0)
+		return names_fd;
+	pthread_mutex_lock(&claims->lock);
+	close(claims->names_fd);
+	claims->names_fd = names_fd;
+	pthread_mutex_unlock(&claims->lock);
+	return 0;
+}
+
 static bool anyone_left(const struct mt_ring_claims *claims)
 {
 	for (unsigned c = 0; c < MAX_CONNECTIONS; c++)

@@ -17,6 +17,7 @@ struct mt_policy {
 	bool chooses;
 	bool outputs_decide; /* some output has a filter or samples */
 	uint16_t outputs_count;
+	uint32_t all_outputs; /* what a frame gets for which nobody names outputs */
 	struct {
 		const struct mt_filter_entry *filter; /* NULL: none */
 		uint32_t sample;
@@ -36,6 +37,7 @@ bool mt_policy_spec_is_empty(const struct mt_policy_spec *spec)
 static void take_outputs(struct mt_policy *policy, const struct mt_policy_spec *spec)
 {
 	policy->outputs_count = spec->outputs_count;
+	policy->all_outputs = ((UINT32_C(1) << spec->outputs_count) - 1) & ~spec->gaps;
 	for (unsigned o = 0; o < spec->outputs_count; o++) {
 		const struct mt_output_policy *output = &spec->outputs[o];
 
@@ -264,8 +266,7 @@ static void finish(const struct mt_policy *policy, struct mt_policy_state *state
 		return;
 	}
 	decision->truncate = treatment->truncate;
-	decision->choices = treatment->outputs != 0 ? treatment->outputs
-						    : (UINT32_C(1) << policy->outputs_count) - 1;
+	decision->choices = treatment->outputs != 0 ? treatment->outputs : policy->all_outputs;
 }
 
 void mt_policy_decide(const struct mt_policy *policy, struct mt_policy_state *state,

@@ -91,8 +91,9 @@ struct mt_policy_spec {
 	bool drop_unknown; /* VNIs that no session has */
 	const struct mt_filter *filters;
 	unsigned filters_count;
-	struct mt_output_policy outputs[MT_POLICY_MAX_OUTPUTS];
-	unsigned outputs_count;
+	struct mt_output_policy outputs[MT_POLICY_MAX_OUTPUTS]; /* by their places */
+	unsigned outputs_count;                                 /* places, from 0 */
+	uint16_t gaps; /* set of those places that no output has */
 };
 
 /* True if the policy would change nothing about any packet. */

@@ -34,6 +34,7 @@ struct lab {
 	struct mt_snapshot snapshot;
 	struct mt_worker worker;
 	struct mt_queue queue;
+	struct mt_dedup_tables tables;
 	struct rte_mempool *pool;
 	struct rte_mbuf **frames;
 	uint32_t count;
@@ -120,6 +121,7 @@ static void measure(struct lab *lab, const char *shape, uint16_t length, const c
 	double cycles[MICRO_MAX_ROUNDS];
 
 	lab->snapshot.dedup = config;
+	lab->snapshot.dedup_tables = config.window_ms != 0 ? &lab->tables : NULL;
 	/* A warm-up, in which the table fills. */
 	for (uint32_t sent = 0; sent < ENTRIES; sent += lab->count)
 		pass_round(lab, length, copies);
@@ -164,19 +166,19 @@ int micro_dedup(uint32_t frames, unsigned rounds)
 	lab.worker.datapath = &lab.datapath;
 	lab.worker.snapshot = &lab.snapshot;
 	lab.time_ns = UINT64_C(1700000000000000000);
-	lab.queue.dedup = mt_dedup_create(ENTRIES, rte_rdtsc(), SOCKET_ID_ANY);
+	lab.tables.of[0] = mt_dedup_create(ENTRIES, rte_rdtsc(), SOCKET_ID_ANY);
 	lab.queue.reorder = mt_reorder_create(1024, MT_BURST, rte_rdtsc(), SOCKET_ID_ANY);
 	lab.pool = rte_pktmbuf_pool_create(
 		"dedup", POOL_FRAMES, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	lab.frames = calloc(lab.count, sizeof(*lab.frames));
-	if (lab.queue.dedup != NULL && lab.queue.reorder != NULL && lab.pool != NULL
+	if (lab.tables.of[0] != NULL && lab.queue.reorder != NULL && lab.pool != NULL
 		&& lab.frames != NULL && write_buffers(&lab) == 0) {
 		measure_all(&lab, rounds);
 		rc = 0;
 	}
 	if (rc < 0)
 		fprintf(stderr, "micro: no memory for the de-duplication; give EAL more\n");
-	mt_dedup_destroy(lab.queue.dedup);
+	mt_dedup_destroy(lab.tables.of[0]);
 	mt_reorder_destroy(lab.queue.reorder);
 	rte_mempool_free(lab.pool);
 	free(lab.frames);

@@ -120,7 +120,7 @@ static void measure(const struct test *test, struct rte_mbuf **frames, unsigned 
 		.outputs_count = 1,
 	};
 	struct mt_worker *worker = rte_zmalloc(NULL, sizeof(*worker), RTE_CACHE_LINE_SIZE);
-	struct mt_snapshot snapshot = {.queues = 1, .outputs_count = 1};
+	struct mt_snapshot snapshot = {.queues = 1, .outputs_count = 1, .places_set = 1};
 	double cycles[MAX_ROUNDS];
 	char error[256] = "";
 

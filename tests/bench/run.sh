@@ -3,7 +3,7 @@
 # Benchmarks. Never part of pass or fail: machines differ, and so do their moods.
 set -eu
 . "$(dirname "$0")/../lib/lab.sh"
-BENCHES=(hotpath micro sets cores kernel latency pktgen)
+BENCHES=(hotpath micro sets cores kernel pcap latency pktgen)
 
 usage() {
     cat <<EOF
@@ -45,6 +45,11 @@ hugepages=512
 lab_begin bench
 lab_hugepages_up "$hugepages"
 [[ " ${names[*]} " != *" kernel "* ]] || kernel_lab
+if [[ " ${names[*]} " == *" pcap "* ]]; then
+    command -v tcpdump >/dev/null || lab_skip "tcpdump is absent: apt-get install tcpdump"
+    [ -e "/run/netns/$LAB_TARGET" ] || lab_target_only
+    export MT_BENCH_TARGET=$LAB_TARGET
+fi
 for name in "${names[@]}"; do
     if [ "$name" = pktgen ]; then
         "$LAB_ROOT/tests/bench/pktgen.sh" "$@" || [ $? = 77 ] # it says why it is skipped

@@ -12,7 +12,7 @@ DEPS_BUILD=(
 )
 DEPS_DEMO=(iproute2 tcpdump ethtool curl python3 jq)
 DEPS_TESTS=(
-    tshark python3-scapy iputils-ping nftables dnsmasq-base busybox-static
+    tshark libndpi-bin ngrep tcpflow python3-scapy iputils-ping nftables dnsmasq-base busybox-static
     prometheus python3-prometheus-client chromium
     clang libclang-rt-14-dev clang-format python3-matplotlib
 )

@@ -34,10 +34,11 @@ EOF
         lab_ctl "$name" ledger --json >"$LAB_TMP/look.json"
         lab_check_ledger "$LAB_TMP/look.json"
         # Read between two ledgers, its one session must be between them too. A burst is counted
-        # for the session when all of it has gone on.
+        # for the session before it goes on, and what a queue had no room for when that was seen.
         jq -ne --slurpfile s "$LAB_TMP/sessions.json" --slurpfile a "$LAB_TMP/before.json" \
             --slurpfile b "$LAB_TMP/look.json" '$s[0].sessions[0] as $s | $a[0] as $a | $b[0] as $b
-            | $s.packets >= $a.accepted - 64 and $s.packets <= $b.accepted + $b.in_flight
+            | $s.packets >= $a.accepted + $a.drops.queue_full
+            and $s.packets <= $b.accepted + $b.in_flight + $b.drops.queue_full
             and $s.drops >= $a.drops.queue_full - 64 and $s.drops <= $b.drops.queue_full' \
             >/dev/null || lab_die "session $(cat "$LAB_TMP"/{sessions,before,look}.json)"
         # No more than the queue's ring holds, and the bursts that two workers have in hand.

@@ -18,7 +18,8 @@ MOST_EXPOSED_ONCE=3.8 # of mirrortap-firstboot, which runs once per boot
 # verify also looks whether the programs are there: take those that were built.
 mkdir "$LAB_TMP/units"
 for unit in "$UNITS"/*.service "$IMAGE_UNITS"/*.service; do
-    sed "s|/usr/sbin/mirrortapd|$LAB_BUILD/mirrortapd|; s|/usr/sbin/mirrortap|$LAB_ROOT/config/bin/mirrortap|" \
+    sed "s|/usr/sbin/mirrortapd|$LAB_BUILD/mirrortapd|; s|/usr/sbin/mirrortap|$LAB_ROOT/config/bin/mirrortap|
+        s|/usr/bin/mirrortap |$LAB_BUILD/mirrortap |" \
         "$unit" >"$LAB_TMP/units/${unit##*/}"
 done
 systemd-analyze verify "$LAB_TMP"/units/*.service >"$LAB_TMP/verify.out" 2>&1 \

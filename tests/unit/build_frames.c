@@ -25,8 +25,6 @@ void start_frames(struct frames *frames, uint64_t time_ns)
 
 void count_frames(struct mt_sessions *table, struct frames *frames)
 {
-	if (frames->batch.count > 0)
-		mt_sessions_gather(table, &frames->batch);
 	mt_sessions_count(table, &frames->batch);
 }
 

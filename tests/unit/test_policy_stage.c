@@ -72,8 +72,10 @@ static void open_bench(struct bench *bench, const struct mt_policy_spec *spec)
 			.per_queue = &bench->queues[o],
 		};
 		bench->snapshot.outputs[o] = &bench->outputs[o];
+		bench->snapshot.places[o] = o;
 	}
 	bench->snapshot.outputs_count = OUTPUTS;
+	bench->snapshot.places_set = (1u << OUTPUTS) - 1;
 	bench->snapshot.queues = 1;
 	bench->snapshot.policy = mt_policy_create(spec, error, sizeof(error));
 	if (bench->snapshot.policy == NULL)

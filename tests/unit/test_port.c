@@ -151,7 +151,7 @@ static void sending_for_others_is_work(void **state)
 	assert_non_null(datapath.readers);
 	assert_int_equal(rte_rcu_qsbr_init(datapath.readers, 1), 0);
 	worker->datapath = &datapath;
-	worker->snapshot = &snapshot;
+	mt_datapath_publish(&datapath, &snapshot);
 	worker->owned_count = 1;
 	send_by_worker_1(output, FRAMES);
 	assert_int_equal(pthread_create(&thread, NULL, run, worker), 0);

@@ -193,6 +193,10 @@ int mirrortap_receive(struct mirrortap_queue *queue, struct mirrortap_frame *fra
 	atomic_store_explicit(&queue->area->polls, ++queue->polls, memory_order_relaxed);
 	if (queue->armed)
 		disarm(queue);
+	/* What is in the slots of a ring that is closed does not count as delivered, and is freed
+	 * soon. */
+	if (atomic_load_explicit(&queue->area->closing, memory_order_relaxed) != 0)
+		return nothing(queue);
 	if (atomic_load_explicit(&queue->area->head, memory_order_relaxed) == queue->taken
 		&& !queue->drop_old)
 		return nothing(queue);

@@ -12,9 +12,10 @@
 #include "control/daemon.h"
 #include "control/log.h"
 #include "control/snapshot.h"
+#include "output/monotonic.h"
 
 enum {
-	SETTLE_MS = 1000, /* within which every worker must have begun a new loop */
+	SETTLE_MS = 500, /* waited at a time for the workers */
 	MAX_SNAPSHOTS = 4,
 	MAX_POLICIES = 3,
 };
@@ -62,9 +63,18 @@ struct change {
 	char summary[MT_RELOAD_TEXT];
 };
 
+/* Waits as long as no worker counts as stuck, but that limit at the most. */
 static bool settle(struct change *change)
 {
-	return mt_datapath_settle(&change->daemon->datapath, SETTLE_MS);
+	struct mt_daemon *daemon = change->daemon;
+	uint64_t end = mt_monotonic_ms() + UINT64_C(1000) * change->before->health.stall_seconds;
+
+	while (!mt_datapath_settle(&daemon->datapath, SETTLE_MS)) {
+		mt_watch_look(daemon);
+		if (!mt_watch_may_go_on(daemon) || mt_monotonic_ms() >= end)
+			return false;
+	}
+	return true;
 }
 
 /* --- what is left behind --- */

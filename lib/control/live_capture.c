@@ -140,23 +140,15 @@ static bool check_request(const struct mt_live_request *request, char *error, si
 	return true;
 }
 
-static int open_live(struct mt_live_capture *capture, const struct mt_policy_spec *policy,
-	uint16_t queues, char *error, size_t error_size)
+/* What the configuration knows: the session that is asked for, and the names of all. */
+static int take_names(struct mt_live_capture *capture, const struct mt_policy_spec *policy,
+	struct mt_live_settings *settings, char *error, size_t error_size)
 {
-	const struct mt_live_request *request = &capture->request;
-	struct mt_live_settings settings = {
-		.filter = capture->filter,
-		.one_vni = request->has_vni || capture->session != NULL,
-		.vni = request->vni,
-		.snap = request->snap != 0 ? request->snap : MT_LIVE_MAX_SNAP,
-		.queues = queues,
-	};
-	char reason[512];
+	const struct mt_session_spec *session;
 
 	if (capture->session != NULL) {
-		const struct mt_session_spec *session = mt_live_names_find(
+		session = mt_live_names_find(
 			policy->sessions, policy->sessions_count, capture->session);
-
 		if (session == NULL) {
 			snprintf(error, error_size,
 				"no session is called \"%.100s\": see `mirrortap sessions`, or ask "
@@ -164,10 +156,32 @@ static int open_live(struct mt_live_capture *capture, const struct mt_policy_spe
 				capture->session);
 			return -ENOENT;
 		}
-		settings.vni = session->vni;
+		settings->one_vni = true;
+		settings->vni = session->vni;
 	}
-	if (mt_live_names_copy(&capture->names, policy->sessions, policy->sessions_count) < 0)
-		return -ENOMEM;
+	return mt_live_names_copy(&capture->names, policy->sessions, policy->sessions_count);
+}
+
+static int open_live(
+	struct mt_live_capture *capture, struct mt_daemon *daemon, char *error, size_t error_size)
+{
+	const struct mt_live_request *request = &capture->request;
+	struct mt_live_settings settings = {
+		.filter = capture->filter,
+		.one_vni = request->has_vni,
+		.vni = request->vni,
+		.snap = request->snap != 0 ? request->snap : MT_LIVE_MAX_SNAP,
+		.queues = daemon->datapath.queues_count,
+	};
+	char reason[512];
+	int rc;
+
+	/* A reload may come: what is taken of the configuration is copied. */
+	mt_daemon_hold(daemon);
+	rc = take_names(capture, &daemon->config->policy, &settings, error, error_size);
+	mt_daemon_let_go(daemon);
+	if (rc < 0)
+		return rc;
 	capture->live = mt_live_create(&settings, reason, sizeof(reason));
 	if (capture->live != NULL)
 		return 0;
@@ -224,13 +238,8 @@ int mt_live_capture_open(struct mt_daemon *daemon, const struct mt_live_request 
 	capture->request = *request;
 	capture->since = (uint64_t)time(NULL);
 	if (copy_text(&capture->filter, request->filter)
-		&& copy_text(&capture->session, request->session)) {
-		/* Names are copied: a reload may come. */
-		mt_daemon_hold(daemon);
-		rc = open_live(capture, &daemon->config->policy, daemon->datapath.queues_count,
-			error, error_size);
-		mt_daemon_let_go(daemon);
-	}
+		&& copy_text(&capture->session, request->session))
+		rc = open_live(capture, daemon, error, error_size);
 	if (rc == 0)
 		rc = open_stream(capture, error, error_size);
 	if (rc < 0) {
@@ -310,13 +319,13 @@ static void stream_frames(struct mt_live_capture *capture)
 
 	while (capture->client == CLIENT_READS && !is_stopped(capture)
 		&& !mt_live_stream_is_full(stream)) {
-		size_t before = stream->used;
-		bool more;
+		bool idle;
 
 		mt_live_stream_fill(stream);
-		more = stream->used != before;
+		idle = !is_pending(capture);
 		send_some(capture);
-		wait_for_client(capture, is_pending(capture) ? SLOW_MS : more ? 0 : WAKE_MS);
+		/* Where all of it went there may be more already. */
+		wait_for_client(capture, idle ? WAKE_MS : is_pending(capture) ? SLOW_MS : 0);
 	}
 }
 

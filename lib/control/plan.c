@@ -27,6 +27,14 @@ enum {
 	PORT_OUTPUT_DESCRIPTORS = 1024, /* transmit descriptors of one queue */
 	/* The buffers of a port output: idle receive queues, copies for devices that want them. */
 	PORT_OUTPUT_BYTES = 1023 * (9216 + 22 + 128 + 192) + 511 * (2176 + 192),
+	/* Sessions and filters; see lib/policy. Rules measured: 24 KiB for one, and at most 1,100
+	 * bytes for each of thousands of random ones in rte_acl's two classifiers. */
+	SESSION_BYTES = 64,
+	SESSION_SLOT_BYTES = 8,
+	SESSION_LEAST_SLOTS = 256,
+	SOURCE_BYTES = 32,
+	FILTERS_BYTES = 32 << 10,
+	RULE_BYTES = 1536,
 	DEFAULT_DATA_BYTES = 2048,
 	DEFAULT_BLOCK_BYTES = 4096, /* net_af_packet: a page */
 	LARGEST_DATA_BYTES = 65344, /* with headroom, rounded up to 64: fits mbuf's 16 bits */
@@ -322,6 +330,25 @@ static uint64_t record_bytes(const struct mt_config_output *output)
 	return output->mode == MT_CONFIG_COPY ? (RECORD_HEADER_BYTES + bytes + 63) / 64 * 64 : 0;
 }
 
+static uint64_t policy_bytes(const struct mt_policy_spec *policy)
+{
+	uint64_t slots = SESSION_LEAST_SLOTS;
+	uint64_t bytes = 0;
+
+	if (mt_policy_spec_is_empty(policy))
+		return 0;
+	while (slots < UINT64_C(4) * policy->sessions_count)
+		slots *= 2;
+	bytes += slots * SESSION_SLOT_BYTES;
+	for (unsigned s = 0; s < policy->sessions_count; s++)
+		bytes += SESSION_BYTES + (uint64_t)policy->sessions[s].sources_count * SOURCE_BYTES;
+	if (policy->filters_count > 0)
+		bytes += FILTERS_BYTES;
+	for (unsigned f = 0; f < policy->filters_count; f++)
+		bytes += (uint64_t)policy->filters[f].rules_count * RULE_BYTES;
+	return bytes;
+}
+
 static int size_memory(struct maker *maker)
 {
 	const struct mt_config *config = maker->config;
@@ -344,8 +371,9 @@ static int size_memory(struct maker *maker)
 	if (config->reorder.window_us != 0)
 		plan->reorder_bytes = plan->queues * mt_reorder_bytes(config->reorder.packets);
 	plan->workers_bytes = (uint64_t)plan->workers_count * MT_PLAN_WORKER_BYTES;
+	plan->policy_bytes = 2 * policy_bytes(&config->policy);
 	plan->total_bytes = plan->workers_bytes + plan->rings_bytes + plan->dedup_bytes
-		+ plan->reorder_bytes + plan->outputs_bytes;
+		+ plan->reorder_bytes + plan->outputs_bytes + plan->policy_bytes;
 	for (unsigned i = 0; i < config->ports_count; i++) {
 		if (choose_buffer(maker, i) < 0)
 			return -EINVAL;
@@ -501,6 +529,9 @@ static void print_memory(const struct mt_config *config, const struct mt_plan *p
 	if (plan->outputs_bytes > 0)
 		fprintf(stream, "  port outputs %13s %8.1f MiB  (at most)\n", "",
 			mebibytes(plan->outputs_bytes));
+	if (plan->policy_bytes > 0)
+		fprintf(stream, "  sessions, filters %8s %8.1f MiB  (twice, for a reload)\n", "",
+			mebibytes(plan->policy_bytes));
 	fprintf(stream, "  workers %18s %8.1f MiB\n", "", mebibytes(plan->workers_bytes));
 	fprintf(stream, "  rings %20s %8.1f MiB  (%u to queues, %u to files)\n", "",
 		mebibytes(plan->rings_bytes), count_queue_rings(plan), output_rings);

@@ -42,6 +42,7 @@ struct mt_plan {
 	uint64_t dedup_bytes;     /* tables of all queues */
 	uint64_t reorder_bytes;   /* likewise */
 	uint64_t outputs_bytes;   /* buffers of port outputs, at most */
+	uint64_t policy_bytes;    /* sessions and filters, twice: a reload has both */
 	uint64_t consumers_bytes; /* shared with consumers of ring outputs: not hugepages */
 	uint64_t total_bytes;     /* of hugepages */
 };

@@ -28,7 +28,7 @@ enum {
 	X(NO_BUFFER, "no_buffer", "No buffer was free for a copy that the device needs.")     \
 	X(ERROR, "error", "The output is in an error state, or the write failed.")            \
 	X(TOO_LONG, "too_long", "The frame is longer than the output's MTU allows.")          \
-	X(STOPPED, "stopped", "Not taken by its reader before the daemon ended.")             \
+	X(STOPPED, "stopped", "Not taken by its reader before the output was closed.")        \
 	X(NO_SPACE, "no_space", "The file system has no room left for capture files.")        \
 	X(CONSUMER_ABSENT, "consumer_absent", "No consumer was attached to the ring.")        \
 	X(FILTERED, "filtered", "The output's own filter rejects the frame, as it should.")   \

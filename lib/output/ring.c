@@ -125,21 +125,18 @@ static void free_range(struct mt_ring_queue *q, void **handles, uint64_t from, u
 	free_frames(q, handles, count - first);
 }
 
-/* What a consumer still held when it was to leave; it reads nothing of ours any more. */
-static void free_borrowed(struct mt_ring_queue *q)
+/* What a consumer still held when it was to leave, and what it did not take. */
+static void free_left(struct mt_ring_queue *q)
 {
-	uint32_t count = (uint32_t)(q->borrowed_head - q->borrowed_tail);
-
-	if (count == 0)
-		return;
-	free_range(q, q->borrowed, q->borrowed_tail, count);
-	q->borrowed_tail = q->borrowed_head;
-	mt_count(&q->out, -(uint64_t)count);
+	free_range(q, q->waiting, q->left_from, q->left);
+	free_range(
+		q, q->borrowed, q->borrowed_tail, (uint32_t)(q->borrowed_head - q->borrowed_tail));
 }
 
 static void close_queue(struct mt_ring_queue *q)
 {
-	free_borrowed(q);
+	if (q->waiting != NULL && q->borrowed != NULL && q->free_stack != NULL)
+		free_left(q);
 	if (q->area != NULL)
 		munmap(q->area, q->mapped_bytes);
 	if (q->memory_fd >= 0)
@@ -454,8 +451,8 @@ static void ring_read(struct mt_output *output, uint16_t queue, struct mt_output
 	counts->delivered -= *in_flight;
 }
 
-/* What a consumer takes from now on counts as not taken; what it has is counted as delivered, and
- * not freed before it has left: it may be reading. */
+/* What a consumer takes from now on counts as not taken; what it has is counted as delivered.
+ * Nothing is freed before it has left, or its time to do so is over: it may be reading. */
 static void flush_queue(struct mt_ring_queue *q, struct mt_output_queue *own)
 {
 	uint64_t waiting;
@@ -464,7 +461,8 @@ static void flush_queue(struct mt_ring_queue *q, struct mt_output_queue *own)
 	mt_commit_begin(&own->commit);
 	take_back(q, &own->counts, q->length);
 	waiting = q->head - q->taken;
-	free_range(q, q->waiting, q->taken, (uint32_t)waiting);
+	q->left_from = q->taken;
+	q->left = (uint32_t)waiting;
 	q->taken = q->head;
 	mt_count(&own->counts.taken, waiting);
 	mt_count(&own->counts.waiting, -waiting);

@@ -51,6 +51,8 @@ struct mt_ring_queue {
 	uint64_t taken; /* waiting: head - taken */
 	uint64_t borrowed_head;
 	uint64_t borrowed_tail; /* borrowed: head - tail */
+	uint64_t left_from;     /* of waiting[], when it was flushed: to be freed at the close */
+	uint32_t left;
 	/* Writer: worker. Readers: all. */
 	uint64_t out;        /* frames that the consumer holds */
 	uint64_t high_water; /* of frames that waited */

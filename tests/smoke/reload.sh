@@ -181,6 +181,21 @@ rises .outputs.tools.delivered
 [ ! -e "/run/mirrortap/$PREFIX.ids.ring" ] && ! compgen -G "/run/mirrortap/*ids*" >/dev/null \
     || lab_die "the socket of a ring that was removed is left"
 
+# A capture file of an output that is removed is complete, and tells the session's name.
+mkdir "$LAB_TMP/files"
+config 'sessions: {list: [{vni: 100, name: web}]}' "$ALL
+  - {name: archive, type: pcapng, directory: $LAB_TMP/files, rotate_bytes: 1MiB, keep_files: 2, length: 512}"
+reload
+rises .outputs.archive.delivered
+config 'sessions: {list: [{vni: 100, name: shop}]}' "$ALL"
+reload
+! compgen -G "$LAB_TMP/files/*.part" >/dev/null || lab_die "a file is not complete: $(ls "$LAB_TMP/files")"
+for file in "$LAB_TMP/files"/*.pcapng; do
+    ! command -v tshark >/dev/null || tshark -r "$file" >/dev/null 2>"$LAB_TMP/tshark" \
+        || lab_die "$file: $(cat "$LAB_TMP/tshark")"
+    grep -qa "web" "$file" || lab_die "$file does not tell the name of the session"
+done
+
 # --- what is refused ---
 line() {
     grep -n -- "$1" "$LAB_TMP/d.yaml" | head -n 1 | cut -d : -f 1

@@ -1008,6 +1008,25 @@ static void places_split_roles(void **state)
 	assert_int_equal(plan.rings_bytes, 5 * (4096 * 8 + 384));
 }
 
+/* Sessions and filters are there twice while the configuration is read again. */
+static void counts_sessions_and_filters(void **state)
+{
+	static struct mt_plan plan;
+	char error[512];
+
+	(void)state;
+	plan_of("dataplane: {lcores: \"0@0,1@0\"}\n" PORTS
+		"sessions: {list: [{vni: 1, name: a, sources: [10.0.0.0/8], filter: f},\n"
+		"  {vni: 2, name: b}]}\n"
+		"filters: [{name: f, rules: [{number: 1, action: accept}, {number: 2, action: "
+		"reject}]}]\n",
+		&plan, error, sizeof(error));
+	assert_string_equal(error, "");
+	assert_int_equal(plan.policy_bytes, 2 * (256 * 8 + 2 * 64 + 32 + 32 * 1024 + 2 * 1536));
+	assert_int_equal(
+		plan.total_bytes, plan.ports[0].bytes + MT_PLAN_WORKER_BYTES + plan.policy_bytes);
+}
+
 /* Owners beyond the number of queues still receive. */
 static void places_surplus_owners(void **state)
 {
@@ -1111,6 +1130,7 @@ int main(void)
 		cmocka_unit_test(refuses_offline_cpus),
 		cmocka_unit_test(places_one_worker),
 		cmocka_unit_test(places_split_roles),
+		cmocka_unit_test(counts_sessions_and_filters),
 		cmocka_unit_test(places_surplus_owners),
 		cmocka_unit_test(fits_default_hugepages),
 		cmocka_unit_test(chooses_buffers),

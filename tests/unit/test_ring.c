@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
@@ -164,6 +165,7 @@ static void knows_sessions(void **state)
 		{.vni = 0,
 			.name = "63-characters-long-63-characters-long-63-characters-long-63-cha"},
 	};
+	static const struct mt_session_spec renamed[] = {{.vni = 7, .name = "shop"}};
 	struct mt_output *output = open_ring(&(struct mt_output_settings){
 		.sessions = sessions, .sessions_count = RTE_DIM(sessions)});
 	struct mirrortap_consumer *consumer = attach();
@@ -176,6 +178,14 @@ static void knows_sessions(void **state)
 		assert_string_equal(name, sessions[s].name);
 	}
 	assert_null(mirrortap_session_name(consumer, 8));
+	/* Other names are for those who come then. */
+	assert_int_equal(output->ops->rename(output, renamed, RTE_DIM(renamed)), 0);
+	assert_string_equal(mirrortap_session_name(consumer, 7), "web");
+	mirrortap_detach(consumer);
+	poll_until_settled(output);
+	consumer = attach();
+	assert_string_equal(mirrortap_session_name(consumer, 7), "shop");
+	assert_null(mirrortap_session_name(consumer, 0));
 	mirrortap_detach(consumer);
 	poll_until_settled(output);
 	close_ring(output);
@@ -186,6 +196,67 @@ static void knows_sessions(void **state)
 	mirrortap_detach(consumer);
 	poll_until_settled(output);
 	close_ring(output);
+}
+
+/* A reload closes a ring beneath a consumer that does not leave, and another one takes its place:
+ * all buffers come back, and the counters go on. */
+static void closed_while_frames_are_out(void **state)
+{
+	struct mt_output *output = open_ring(&(struct mt_output_settings){0});
+	struct mirrortap_consumer *consumer = attach();
+	struct mirrortap_frame frames[20];
+	struct mt_output_counts *earlier;
+	struct mt_output_counts counts;
+
+	(void)state;
+	send_frames(output, 0, 50);
+	assert_int_equal(mirrortap_receive(mirrortap_queue(consumer, 0), frames, 20), 20);
+	mirrortap_release(mirrortap_queue(consumer, 0), 5);
+	send_frames(output, 50, 100); /* more than there is room for */
+	output->ops->flush(output);
+	counts = check_balance(output);
+	assert_int_equal(counts.offered, 150);
+	assert_int_equal(counts.delivered, 20);
+	assert_int_equal(
+		counts.drops[MT_OUTPUT_DROP_STOPPED], 150 - 20 - counts.drops[MT_OUTPUT_DROP_FULL]);
+	assert_int_equal(in_use(), LENGTH); /* it may be reading */
+	earlier = mt_output_counts_of(output);
+	assert_non_null(earlier);
+	mt_output_destroy(output);
+	assert_int_equal(in_use(), 0);
+	assert_int_equal(mirrortap_receive(mirrortap_queue(consumer, 0), frames, 20), -ESHUTDOWN);
+	mirrortap_detach(consumer);
+
+	output = open_ring(&(struct mt_output_settings){0});
+	output->earlier = earlier;
+	assert_int_equal(check_balance(output).delivered, 20);
+	send_frames(output, 0, 7);
+	counts = check_balance(output);
+	assert_int_equal(counts.offered, 157);
+	assert_int_equal(counts.delivered, 20);
+	assert_int_equal(counts.drops[MT_OUTPUT_DROP_CONSUMER_ABSENT], 7);
+	close_ring(output);
+}
+
+static void lost_drops_all(void **state)
+{
+	const struct mt_output_settings settings = {.name = "ids", .queues = 1};
+	char error[512] = "";
+	struct mt_output *output =
+		mt_output_create(&mt_output_lost, &settings, error, sizeof(error));
+	struct mt_output_counts counts;
+
+	(void)state;
+	assert_non_null(output);
+	assert_int_equal(output->state, MT_OUTPUT_ERROR);
+	assert_string_equal(output->error,
+		"could not be opened again after a reload failed; mend it and reload");
+	send_frames(output, 0, 10);
+	counts = check_balance(output);
+	assert_int_equal(counts.offered, 10);
+	assert_int_equal(counts.drops[MT_OUTPUT_DROP_ERROR], 10);
+	mt_output_destroy(output);
+	assert_int_equal(in_use(), 0);
 }
 
 static void check_frame(const struct mirrortap_frame *frame, uint32_t number, uint32_t length)
@@ -463,6 +534,8 @@ int main(void)
 		cmocka_unit_test(a_full_ring_drops_as_it_is_told),
 		cmocka_unit_test(keeps_frames_for_the_next),
 		cmocka_unit_test(knows_sessions),
+		cmocka_unit_test(closed_while_frames_are_out),
+		cmocka_unit_test(lost_drops_all),
 		cmocka_unit_test(reads_over_segments),
 		cmocka_unit_test(nonsense_is_bounded),
 		cmocka_unit_test(both_sides_at_once),

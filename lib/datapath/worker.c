@@ -286,6 +286,35 @@ static bool wait_for_ring(const struct rte_ring *ring, uint64_t end)
 	return true;
 }
 
+static uint32_t count_held(const struct mt_datapath *datapath)
+{
+	uint32_t held = 0;
+
+	for (uint16_t q = 0; q < datapath->queues_count; q++) {
+		if (datapath->queues[q]->reorder != NULL)
+			held += __atomic_load_n(
+				&datapath->queues[q]->reorder->held, __ATOMIC_RELAXED);
+	}
+	return held;
+}
+
+/* Until what is held back now, to be put in order, has been let go: others may be held all the
+ * time, but none for longer than the window. */
+static bool wait_for_held(struct mt_datapath *datapath, uint64_t end)
+{
+	const struct mt_snapshot *snapshot =
+		atomic_load_explicit(&datapath->snapshot, memory_order_acquire);
+	uint64_t begin = rte_rdtsc();
+
+	if (count_held(datapath) == 0)
+		return true;
+	while (rte_rdtsc() - begin <= snapshot->reorder_window_tsc && count_held(datapath) > 0) {
+		if (!wait_a_little(end))
+			return false;
+	}
+	return synchronize(datapath, end);
+}
+
 bool mt_datapath_settle(struct mt_datapath *datapath, unsigned limit_ms)
 {
 	uint64_t end = deadline(limit_ms);
@@ -299,5 +328,5 @@ bool mt_datapath_settle(struct mt_datapath *datapath, unsigned limit_ms)
 			return false;
 	}
 	/* The last of them are in their owners' hands. */
-	return synchronize(datapath, end);
+	return synchronize(datapath, end) && wait_for_held(datapath, end);
 }

@@ -46,6 +46,7 @@ static void lab_reset(struct lab *lab, uint16_t queues, uint16_t owner)
 	memset(lab->workers, 0, sizeof(lab->workers));
 	memset(lab->queues, 0, sizeof(lab->queues));
 	lab->snapshot = (struct mt_snapshot){.queues = queues};
+	mt_datapath_publish(&lab->datapath, &lab->snapshot);
 	lab->datapath.queues_count = queues;
 	lab->datapath.workers_count = 2;
 	atomic_store(&lab->datapath.phase, MT_PHASE_RUN);
@@ -60,6 +61,7 @@ static void lab_reset(struct lab *lab, uint16_t queues, uint16_t owner)
 		lab->queues[q].owner = owner;
 		lab->datapath.queues[q] = &lab->queues[q];
 		lab->workers[owner].owned[lab->workers[owner].owned_count++] = q;
+		lab->workers[owner].owns[q] = true;
 	}
 }
 

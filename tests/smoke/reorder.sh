@@ -59,7 +59,12 @@ finish off plain
 check "$(jq .late "$LAB_TMP/off.got")" -eq "$(jq .late "$LAB_TMP/plain.sent")" "late without reordering"
 
 # --- with it: in order; and what is behind gaps comes by itself ---
-start one plain 'lcores: "0@0,1@1", queues: 1' 'reorder: {window_us: 1000000, packets: 8192}'
+start one plain 'lcores: "0@0,1@1", queues: 1' 'reorder: {window_us: 500000, packets: 8192}'
+# A reload meanwhile, for outputs and policy: it waits for those that were decided on before it.
+sed -i 's/type: port,/type: port, sample: 1,/' "$LAB_TMP/one.yaml"
+echo "sessions: {list: [{vni: 4321, name: web}]}" >>"$LAB_TMP/one.yaml"
+lab_ctl one reload >&2 || lab_die "reload while segments are held back"
+check "$(lab_ledger one .in_flight)" -eq 0 "held back after a reload"
 wait_for '[ "$(lab_ledger one .in_flight)" -eq 0 ]' 10 "nothing is held back any more"
 metrics one
 finish one plain
@@ -73,14 +78,14 @@ check "$(awk '/^mirrortap_reorder_held_packets{/ { print $2 }' "$LAB_TMP/one.met
 # --- two workers, both ends mirrored: one of each, in order ---
 start two double 'lcores: "0@0,1@1,2@1", queues: 2' \
     'dedup: {window_ms: 10000}
-reorder: {window_us: 1000000, packets: 8192}'
+reorder: {window_us: 500000, packets: 8192}'
 wait_for '[ "$(lab_ledger two .in_flight)" -eq 0 ]' 10 "nothing is held back any more"
 finish two double
 check "$(jq .drops.duplicate "$LAB_TMP/two.ledger")" -eq "$(jq .copies "$LAB_TMP/double.sent")" copies
 check "$(jq .late "$LAB_TMP/two.got")" -eq 0 "late, two queues"
 
 # --- with hardly any room, some of it; and an end while segments are held back ---
-start small plain 'lcores: "0@0,1@1", queues: 1, idle: sleep' 'reorder: {window_us: 1000000, packets: 16}'
+start small plain 'lcores: "0@0,1@1", queues: 1, idle: sleep' 'reorder: {window_us: 500000, packets: 16}'
 metrics small
 finish small plain
 check "$(released small full)" -gt 0 "let go because there was no room"

@@ -93,16 +93,3 @@ int cmd_reload(const struct command_context *context, int argc, char **argv)
 	json_decref(answer);
 	return EXIT_SUCCESS;
 }
-
-int cmd_capture(const struct command_context *context, int argc, char **argv)
-{
-	int status = command_options(argc, argv, "Captures frames of the running daemon.", NULL);
-
-	(void)context;
-	if (status >= 0)
-		return status;
-	fputs("mirrortap capture: not supported yet; until then: mirrordump -o RING -w FILE, or "
-	      "tcpdump on a tap output\n",
-		stderr);
-	return EXIT_FAILURE;
-}

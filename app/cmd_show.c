@@ -57,6 +57,38 @@ static void print_workers(const json_t *workers)
 	table_end(&table, stdout);
 }
 
+/* Live ones; nothing where none runs. */
+static void print_captures(const json_t *captures)
+{
+	static const struct column columns[] = {{"capture", true}, {"process", true},
+		{"since", false}, {"packets", true}, {"lost", true}, {"of", false},
+		{"filter", false}};
+	COLUMNS(table, columns);
+	json_t *capture;
+	size_t i;
+
+	if (json_array_size(captures) == 0)
+		return;
+	putchar('\n');
+	json_array_foreach ((json_t *)(uintptr_t)captures, i, capture) {
+		char since[FORMAT_SIZE];
+		uint64_t vni;
+
+		table_member_count(&table, capture, "id");
+		table_text(&table, "%ju", (uintmax_t)member_or_zero(capture, "pid"));
+		format_time(since, member_or_zero(capture, "since"));
+		table_text(&table, "%s", since);
+		table_member_count(&table, capture, "packets");
+		table_member_count(&table, capture, "lost");
+		if (member_count(capture, "vni", &vni))
+			table_text(&table, "VNI %ju", (uintmax_t)vni);
+		else
+			table_member_text(&table, capture, "session");
+		table_member_text(&table, capture, "filter");
+	}
+	table_end(&table, stdout);
+}
+
 static void print_lcore(const json_t *status)
 {
 	uint64_t lcore, cpu;
@@ -113,6 +145,7 @@ static void print_status(const json_t *status)
 		printf("warning      %s\n", json_string_value(warning));
 	putchar('\n');
 	print_workers(json_object_get(status, "workers"));
+	print_captures(json_object_get(status, "captures"));
 }
 
 int cmd_status(const struct command_context *context, int argc, char **argv)

@@ -26,8 +26,9 @@ typedef int command_run(const struct command_context *context, int argc, char **
 command_run cmd_status, cmd_queues, cmd_outputs, cmd_ports, cmd_sessions; /* cmd_show.c */
 command_run cmd_ledger;                                                   /* cmd_ledger.c */
 command_run cmd_top;                                                      /* cmd_top.c */
-command_run cmd_drain, cmd_undrain, cmd_reload, cmd_capture;              /* cmd_control.c */
+command_run cmd_drain, cmd_undrain, cmd_reload;                           /* cmd_control.c */
 command_run cmd_exec;                                                     /* cmd_exec.c */
+command_run cmd_capture;                                                  /* capture.c */
 command_run cmd_filter;                                                   /* filter.c */
 
 /* --- cmd_common.c --- */

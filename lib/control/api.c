@@ -112,6 +112,30 @@ static json_t *reload_status(struct mt_daemon *daemon)
 		"refused", count(status.refused), "last", last);
 }
 
+static json_t *live_captures(struct mt_daemon *daemon)
+{
+	json_t *captures = json_array();
+	struct mt_live_statuses statuses;
+
+	mt_live_captures_read(&daemon->captures, &statuses);
+	for (unsigned c = 0; c < statuses.count; c++) {
+		const struct mt_live_status *status = &statuses.list[c];
+
+		json_array_append_new(captures,
+			json_pack("{s:o, s:i, s:i, s:s?, s:s?, s:o, s:o, s:i, s:o, s:o, s:o, s:o}",
+				"id", count(status->id), "pid", (int)status->pid, "uid",
+				(int)status->uid, "filter", status->filter, "session",
+				status->session, "vni",
+				status->has_vni ? count(status->vni) : json_null(), "count",
+				status->count != 0 ? count(status->count) : json_null(), "snaplen",
+				(int)status->snap, "since", count(status->since), "packets",
+				count(status->frames), "bytes", count(status->bytes), "lost",
+				count(status->lost)));
+	}
+	mt_live_statuses_free(&statuses);
+	return captures;
+}
+
 json_t *mt_api_status(struct mt_daemon *daemon)
 {
 	json_t *workers = json_array();
@@ -121,14 +145,15 @@ json_t *mt_api_status(struct mt_daemon *daemon)
 
 	for (unsigned w = 0; w < daemon->datapath.workers_count; w++)
 		json_array_append_new(workers, worker_status(daemon, w));
-	document = json_pack("{s:s, s:i, s:s, s:b, s:O, s:o, s:s, s:o, s:s, s:s, s:i, s:i, s:o}",
-		"version", MT_VERSION, "pid", (int)getpid(), "state",
+	document = json_pack(
+		"{s:s, s:i, s:s, s:b, s:O, s:o, s:s, s:o, s:s, s:s, s:i, s:i, s:o, s:o}", "version",
+		MT_VERSION, "pid", (int)getpid(), "state",
 		mt_daemon_is_draining(daemon) ? "draining" : "running", "healthy", healthy,
 		"warnings", json_object_get(health, "reasons"), "uptime_seconds",
 		count(mt_daemon_uptime(daemon)), "config", daemon->start_config->path, "reload",
 		reload_status(daemon), "file_prefix", daemon->eal.file_prefix, "decapsulation",
 		daemon->simd_name, "control_lcore", (int)daemon->plan->control_lcore, "control_cpu",
-		daemon->plan->control_cpu, "workers", workers);
+		daemon->plan->control_cpu, "workers", workers, "captures", live_captures(daemon));
 	json_decref(health);
 	return document;
 }
@@ -147,11 +172,11 @@ json_t *mt_api_queues(struct mt_daemon *daemon)
 		for (uint16_t w = 0; w < daemon->datapath.workers_count; w++)
 			full += mt_counter(&daemon->datapath.workers[w]->full.full[q]);
 		json_array_append_new(queues,
-			json_pack("{s:i, s:i, s:o, s:o, s:o, s:i, s:i, s:o}", "queue", (int)q,
+			json_pack("{s:i, s:i, s:o, s:o, s:o, s:o, s:i, s:i, s:o}", "queue", (int)q,
 				"lcore", (int)daemon->plan->workers[queue->owner].lcore, "packets",
 				count(counts.accepted), "bytes", count(counts.accepted_bytes),
-				"full", count(full), "depth",
-				queue->ring == NULL ? 0 : (int)rte_ring_count(queue->ring),
+				"full", count(full), "duplicates", count(counts.duplicates),
+				"depth", queue->ring == NULL ? 0 : (int)rte_ring_count(queue->ring),
 				"length",
 				queue->ring == NULL ? 0 : (int)rte_ring_get_capacity(queue->ring),
 				"high_water", count(mt_counter(&queue->counters.high_water))));
@@ -324,10 +349,10 @@ static json_t *seconds(uint64_t ns)
 
 static json_t *session_counts(const struct mt_session_counts *counts)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "packets", count(counts->packets),
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "packets", count(counts->packets),
 		"bytes", count(counts->bytes), "truncated", count(counts->truncated), "drops",
-		count(counts->drops), "first_seen", seconds(counts->first_ns), "last_seen",
-		seconds(counts->last_ns));
+		count(counts->drops), "duplicates", count(counts->duplicates), "first_seen",
+		seconds(counts->first_ns), "last_seen", seconds(counts->last_ns));
 }
 
 json_t *mt_api_sessions(struct mt_daemon *daemon)

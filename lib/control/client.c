@@ -51,24 +51,31 @@ static size_t take_bytes(char *bytes, size_t size, size_t count, void *opaque)
 	return length;
 }
 
-static int fail_connect(const struct call *call, int os_error)
+int mt_client_fail_path(const char *socket_path, char *error, size_t error_size)
+{
+	snprintf(error, error_size,
+		"%s: longer than the %zu bytes that the path of a socket may have", socket_path,
+		sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+	return -ENAMETOOLONG;
+}
+
+int mt_client_fail_connect(const char *socket_path, int os_error, char *error, size_t error_size)
 {
 	if (os_error == EACCES || os_error == EPERM) {
-		snprintf(call->error, call->error_size,
+		snprintf(error, error_size,
 			"%s: permission denied; run this as root, or as a user who may write to "
 			"the socket",
-			call->socket_path);
+			socket_path);
 		return -EACCES;
 	}
 	if (os_error != 0 && os_error != ENOENT && os_error != ECONNREFUSED) {
-		snprintf(call->error, call->error_size,
-			"%s: %s; give the daemon's socket by --socket PATH", call->socket_path,
-			strerror(os_error));
+		snprintf(error, error_size, "%s: %s; give the daemon's socket by --socket PATH",
+			socket_path, strerror(os_error));
 		return -os_error;
 	}
-	snprintf(call->error, call->error_size,
+	snprintf(error, error_size,
 		"%s: mirrortapd is not running, or listens elsewhere: give --socket PATH",
-		call->socket_path);
+		socket_path);
 	return -ECONNREFUSED;
 }
 
@@ -79,7 +86,8 @@ static int fail_transfer(
 
 	if (code == CURLE_COULDNT_CONNECT) {
 		curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &os_error);
-		return fail_connect(call, (int)os_error);
+		return mt_client_fail_connect(
+			call->socket_path, (int)os_error, call->error, call->error_size);
 	}
 	if (code == CURLE_OPERATION_TIMEDOUT) {
 		snprintf(call->error, call->error_size,
@@ -173,12 +181,8 @@ static int perform(const struct call *call, json_t **document)
 	int rc;
 
 	*document = NULL;
-	if (strlen(call->socket_path) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
-		snprintf(call->error, call->error_size,
-			"%s: longer than the %zu bytes that the path of a socket may have",
-			call->socket_path, sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
-		return -ENAMETOOLONG;
-	}
+	if (strlen(call->socket_path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		return mt_client_fail_path(call->socket_path, call->error, call->error_size);
 	curl = curl_easy_init();
 	if (curl == NULL) {
 		snprintf(call->error, call->error_size, "libcurl does not start: out of memory?");

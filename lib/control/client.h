@@ -32,3 +32,8 @@ int mt_client_post(
 /* The same for what may take longer. */
 int mt_client_post_wait(const char *socket_path, const char *path, unsigned timeout_ms,
 	json_t **answer, char *error, size_t error_size);
+
+/* The words for a path that is too long for a socket, and for a connection that was refused with
+ * `os_error`. Both return -errno as above. */
+int mt_client_fail_path(const char *socket_path, char *error, size_t error_size);
+int mt_client_fail_connect(const char *socket_path, int os_error, char *error, size_t error_size);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "control/config_dedup.h"
 #include "control/config_lines.h"
 #include "control/config_pcapng.h"
 #include "control/config_policy.h"
@@ -485,6 +486,8 @@ static int load(struct mt_config_lines *lines, const char *text, size_t length,
 		place_outputs(&file->config, running);
 		result = mt_config_policy(lines, &file->config);
 	}
+	if (result == 0)
+		result = mt_config_dedup(lines, &file->config);
 	if (result < 0)
 		mt_config_free(&file->config);
 	else

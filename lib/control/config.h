@@ -12,6 +12,8 @@
 #include "control/host_backend.h"
 #include "datapath/idle.h"
 #include "packet/facts.h"
+#include "policy/dedup.h"
+#include "policy/reorder.h"
 #include "policy/spec.h"
 
 enum {
@@ -72,6 +74,21 @@ enum mt_config_unknown {
 enum mt_config_sample_by {
 	MT_SAMPLE_FLOWS,
 	MT_SAMPLE_PACKETS,
+};
+
+/* All 0: no de-duplication. */
+struct mt_config_dedup {
+	uint32_t window_ms;
+	uint32_t entries;       /* of each queue's table; rounded up to a power of two */
+	uint32_t payload_bytes; /* looked at behind the transport header */
+	bool across_sessions;
+	bool ignore_dscp;
+};
+
+/* All 0: no reordering. */
+struct mt_config_reorder {
+	uint32_t window_us;
+	uint32_t packets; /* that one queue holds back */
 };
 
 enum mt_config_direction {
@@ -197,6 +214,8 @@ struct mt_config {
 	struct mt_config_sessions sessions;
 	struct mt_config_filter *filters;
 	unsigned filters_count;
+	struct mt_config_dedup dedup;
+	struct mt_config_reorder reorder;
 	struct mt_config_output *outputs;
 	unsigned outputs_count;
 	struct mt_config_http http;

@@ -137,6 +137,18 @@ static void check_ports(
 	}
 }
 
+/* Segments are held by what was made at the start. */
+static void check_reorder(struct refusal *refusal, const struct mt_config_reorder *running,
+	const struct mt_config_reorder *wanted)
+{
+	const struct key keys[] = {
+		{"window_us", running->window_us == wanted->window_us},
+		{"packets", running->packets == wanted->packets},
+	};
+
+	check_keys(refusal, "reorder", keys, sizeof(keys) / sizeof(*keys));
+}
+
 static void check_http(struct refusal *refusal, const struct mt_config_http *running,
 	const struct mt_config_http *wanted)
 {
@@ -195,6 +207,7 @@ int mt_config_change_check(const struct mt_config *running, const struct mt_conf
 
 	check_dataplane(&refusal, &running->dataplane, &wanted->dataplane);
 	check_ports(&refusal, running, wanted);
+	check_reorder(&refusal, &running->reorder, &wanted->reorder);
 	check_http(&refusal, &running->http, &wanted->http);
 	if (refusal.count > 0)
 		return -EINVAL;

@@ -197,6 +197,23 @@ static const cyaml_schema_value_t filter_entry = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct mt_config_filter, filter_keys),
 };
 
+static const cyaml_schema_field_t dedup_keys[] = {
+	CYAML_FIELD_UINT("window_ms", CYAML_FLAG_OPTIONAL, struct mt_config_dedup, window_ms),
+	CYAML_FIELD_UINT("entries", CYAML_FLAG_OPTIONAL, struct mt_config_dedup, entries),
+	CHOICE("across_sessions", CYAML_FLAG_OPTIONAL, struct mt_config_dedup, across_sessions,
+		booleans),
+	CHOICE("ignore_dscp", CYAML_FLAG_OPTIONAL, struct mt_config_dedup, ignore_dscp, booleans),
+	CYAML_FIELD_UINT(
+		"payload_bytes", CYAML_FLAG_OPTIONAL, struct mt_config_dedup, payload_bytes),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t reorder_keys[] = {
+	CYAML_FIELD_UINT("window_us", CYAML_FLAG_OPTIONAL, struct mt_config_reorder, window_us),
+	CYAML_FIELD_UINT("packets", CYAML_FLAG_OPTIONAL, struct mt_config_reorder, packets),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t output_keys[] = {
 	TEXT("name", CYAML_FLAG_POINTER, struct mt_config_output, name),
 	CHOICE("type", CYAML_FLAG_DEFAULT, struct mt_config_output, type, output_types),
@@ -256,6 +273,10 @@ static const cyaml_schema_field_t file_keys[] = {
 		sessions_keys),
 	CYAML_FIELD_SEQUENCE("filters", OPTIONAL_LIST, struct mt_config_file, config.filters,
 		&filter_entry, 0, MT_MAX_FILTERS),
+	CYAML_FIELD_MAPPING(
+		"dedup", CYAML_FLAG_OPTIONAL, struct mt_config_file, config.dedup, dedup_keys),
+	CYAML_FIELD_MAPPING("reorder", CYAML_FLAG_OPTIONAL, struct mt_config_file, config.reorder,
+		reorder_keys),
 	CYAML_FIELD_SEQUENCE("outputs", OPTIONAL_LIST, struct mt_config_file, config.outputs,
 		&output_entry, 0, MT_MAX_OUTPUTS),
 	CYAML_FIELD_MAPPING(
@@ -386,6 +407,25 @@ static const struct rule rules[] = {
 		.range = {1, 1000000, false}},
 	{.path = "filters[].rules[].sample_by", .help = "flows, packets"},
 	{.path = "filters[].rules[].description", .help = "text"},
+	{.path = "dedup",
+		.help = "a mapping with window_ms, entries, across_sessions, ignore_dscp and "
+			"payload_bytes"},
+	{.path = "dedup.window_ms", .help = "a number from 1 to 10000", .range = {1, 10000, false}},
+	{.path = "dedup.entries",
+		.help = "a number from 1024 to 67108864",
+		.range = {1024, 67108864, false}},
+	{.path = "dedup.across_sessions", .help = "false, true"},
+	{.path = "dedup.ignore_dscp", .help = "false, true"},
+	{.path = "dedup.payload_bytes",
+		.help = "a number from 64 to 9216",
+		.range = {MT_DEDUP_NEAR_BYTES, MT_DEDUP_MAX_BYTES, false}},
+	{.path = "reorder", .help = "a mapping with window_us and packets"},
+	{.path = "reorder.window_us",
+		.help = "a number from 1 to 1000000",
+		.range = {1, 1000000, false}},
+	{.path = "reorder.packets",
+		.help = "a number from 16 to 8192",
+		.range = {16, MT_REORDER_MAX_PACKETS, false}},
 	{.path = "outputs", .help = "a list of outputs"},
 	{.path = "outputs[]", .help = "a mapping with at least name and type"},
 	{.path = "outputs[].name", .help = "1 to 15 of A-Z a-z 0-9 _ -"},

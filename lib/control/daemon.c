@@ -136,6 +136,19 @@ static int make_queue_ring(struct mt_daemon *daemon, uint16_t index)
 	return queue->ring == NULL ? -rte_errno : 0;
 }
 
+/* What else the owner of a queue needs for it, in its own memory. */
+static int make_reorder(struct mt_daemon *daemon, uint16_t index)
+{
+	const struct mt_config *config = daemon->config;
+	struct mt_queue *queue = daemon->datapath.queues[index];
+	int node = daemon->plan->workers[queue->owner].numa_node;
+
+	if (config->reorder.window_us == 0)
+		return 0;
+	queue->reorder = mt_reorder_create(config->reorder.packets, MT_BURST, rte_rand(), node);
+	return queue->reorder == NULL ? -ENOMEM : 0;
+}
+
 static int make_queues(struct mt_daemon *daemon)
 {
 	const struct mt_plan *plan = daemon->plan;
@@ -154,6 +167,8 @@ static int make_queues(struct mt_daemon *daemon)
 		datapath->queues[q]->owner = owner;
 		worker->owned[worker->owned_count++] = q;
 		rc = make_queue_ring(daemon, q);
+		if (rc == 0)
+			rc = make_reorder(daemon, q);
 		if (rc < 0)
 			return rc;
 	}
@@ -301,6 +316,7 @@ int mt_daemon_start(struct mt_daemon *daemon, const struct mt_config *config,
 		snprintf(error, error_size, "reload: eventfd: %s", strerror(-rc));
 		return rc;
 	}
+	mt_live_captures_init(&daemon->captures);
 	mt_watch_init(&daemon->watch);
 	rc = mt_eal_start(config, plan, &daemon->eal, error, error_size);
 	if (rc < 0)
@@ -378,6 +394,7 @@ void mt_daemon_stop(struct mt_daemon *daemon)
 		mt_port_free(&daemon->ports[p]);
 	for (unsigned q = 0; q < datapath->queues_count; q++) {
 		rte_ring_free(datapath->queues[q]->ring);
+		mt_reorder_destroy(datapath->queues[q]->reorder);
 		rte_free(datapath->queues[q]);
 	}
 	for (unsigned w = 0; w < datapath->workers_count; w++)

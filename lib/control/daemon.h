@@ -11,6 +11,7 @@
 #include "control/eal.h"
 #include "control/host.h"
 #include "control/ledger.h"
+#include "control/live_capture.h"
 #include "control/log.h"
 #include "control/outputs.h"
 #include "control/plan.h"
@@ -58,6 +59,7 @@ struct mt_daemon {
 	 * time of a copy, never by a worker. */
 	pthread_mutex_t lock;
 	struct mt_session_register session_register; /* of the metrics */
+	struct mt_live_captures captures;
 	uint64_t last_second; /* timer cycles at which what is done each second was done; control */
 	/* Reasons for drops that were told once. Control only. */
 	bool told_verdict[MT_VERDICT_COUNT];

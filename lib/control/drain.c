@@ -79,7 +79,29 @@ static bool workers_ended(struct mt_daemon *daemon)
 	return true;
 }
 
-/* What the workers left in the rings of the queues. */
+static void count_stopped(struct mt_queue *queue, uint32_t count)
+{
+	mt_commit_begin(&queue->counters.commit);
+	mt_count(&queue->counters.counts.stopped, count);
+	mt_commit_end(&queue->counters.commit);
+}
+
+/* What was still held back, to be put in order. */
+static void free_held(struct mt_queue *queue)
+{
+	struct mt_reorder *reorder = queue->reorder;
+
+	if (reorder == NULL)
+		return;
+	mt_reorder_flush(reorder);
+	if (reorder->ready_count == 0)
+		return;
+	rte_pktmbuf_free_bulk(reorder->ready, reorder->ready_count);
+	count_stopped(queue, reorder->ready_count);
+	reorder->ready_count = 0;
+}
+
+/* What the workers left in the queues. */
 static void free_queued(struct mt_daemon *daemon)
 {
 	for (uint16_t q = 0; q < daemon->datapath.queues_count; q++) {
@@ -92,10 +114,9 @@ static void free_queued(struct mt_daemon *daemon)
 				    queue->ring, (void **)frames, MT_BURST, NULL))
 				> 0) {
 			rte_pktmbuf_free_bulk(frames, n);
-			mt_commit_begin(&queue->counters.commit);
-			mt_count(&queue->counters.counts.stopped, n);
-			mt_commit_end(&queue->counters.commit);
+			count_stopped(queue, n);
 		}
+		free_held(queue);
 	}
 }
 

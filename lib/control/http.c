@@ -13,6 +13,7 @@
 #include <microhttpd.h>
 
 #include "control/api.h"
+#include "control/http_capture.h"
 #include "control/http_connections.h"
 #include "control/http_listen.h"
 #include "control/http_probe.h"
@@ -51,6 +52,7 @@ struct reply {
 	char *text;         /* to be freed, unless `constant` */
 	size_t length;
 	bool constant;
+	struct MHD_Response *response; /* instead of all this; NULL: none */
 };
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -155,6 +157,18 @@ static json_t *make_document(json_t *(*make)(struct mt_daemon *daemon), struct m
 	return document;
 }
 
+static void serve_capture(
+	struct mt_daemon *daemon, struct MHD_Connection *connection, struct reply *reply)
+{
+	char error[1024];
+	unsigned status;
+
+	reply->response = mt_http_capture(daemon, connection, &status, error, sizeof(error));
+	reply->status = status;
+	if (reply->response == NULL)
+		reply_error(reply, status, error);
+}
+
 static const struct route {
 	const char *method;
 	const char *path;
@@ -175,7 +189,7 @@ static const struct route {
 	{"POST", "/api/v1/reload", true, NULL, serve_reload},
 	{"POST", "/api/v1/drain", true, NULL, serve_drain},
 	{"POST", "/api/v1/undrain", true, NULL, serve_undrain},
-	{"POST", "/api/v1/capture", true, NULL, NULL},
+	{"POST", "/api/v1/capture", true, NULL, serve_capture},
 };
 
 /* The methods that a path takes, for the header Allow. */
@@ -233,6 +247,11 @@ static enum MHD_Result send_reply(
 	enum MHD_Result result;
 	char methods[64];
 
+	if (reply->response != NULL) {
+		result = MHD_queue_response(connection, reply->status, reply->response);
+		MHD_destroy_response(reply->response);
+		return result;
+	}
 	if (reply->text == NULL)
 		return MHD_NO; /* no memory: the connection is closed */
 	response = MHD_create_response_from_buffer(reply->length, reply->text,
@@ -297,14 +316,15 @@ static int start_server(void *context, int fd)
 {
 	struct listener *listener = context;
 
-	listener->server =
-		MHD_start_daemon(MHD_USE_AUTO_INTERNAL_THREAD, 0, mt_http_connections_accept,
-			&listener->connections, handle, listener, MHD_OPTION_EXTERNAL_LOGGER,
-			no_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-			(unsigned)MT_HTTP_HARD_MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-			(unsigned)TIMEOUT_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-			(size_t)MEMORY_PER_CONNECTION, MHD_OPTION_NOTIFY_CONNECTION,
-			mt_http_connections_notify, &listener->connections, MHD_OPTION_END);
+	listener->server = MHD_start_daemon(MHD_USE_AUTO_INTERNAL_THREAD
+			| (listener->control ? MHD_ALLOW_UPGRADE : MHD_NO_FLAG),
+		0, mt_http_connections_accept, &listener->connections, handle, listener,
+		MHD_OPTION_EXTERNAL_LOGGER, no_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)MT_HTTP_HARD_MAX_CONNECTIONS,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_SECONDS,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_PER_CONNECTION,
+		MHD_OPTION_NOTIFY_CONNECTION, mt_http_connections_notify, &listener->connections,
+		MHD_OPTION_END);
 	if (listener->server != NULL)
 		return 0;
 	close(fd);
@@ -384,6 +404,9 @@ void mt_http_stop(struct mt_http *http)
 	if (http == NULL)
 		return;
 	mt_http_probes_stop(&http->probes);
+	/* Their connections were taken from the server: it ends when they were given back. */
+	if (http->count > 0)
+		mt_live_captures_stop(&http->listeners[0].daemon->captures);
 	for (unsigned i = 0; i < http->count; i++)
 		stop_server(&http->listeners[i]);
 	mt_http_remove_unix(&http->socket);

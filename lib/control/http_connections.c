@@ -57,7 +57,7 @@ static void close_oldest(struct mt_http_connections *connections, const struct i
 		struct mt_http_connection *c = &connections->list[i];
 		unsigned same;
 
-		if (!c->used || c->closing
+		if (!c->used || c->closing || c->kept
 			|| (address != NULL && !IN6_ARE_ADDR_EQUAL(&c->address, address)))
 			continue;
 		same = address == NULL ? count_open(connections, &c->address) : 0;
@@ -126,23 +126,50 @@ static void begin_connection(struct mt_http_connections *connections,
 	}
 }
 
+static void end_connection(struct mt_http_connection *c)
+{
+	c->used = false;
+	if (c->held != NULL)
+		c->drop(c->held);
+	c->held = NULL;
+}
+
 void mt_http_connections_notify(void *context, struct MHD_Connection *connection,
 	void **socket_context, enum MHD_ConnectionNotificationCode code)
 {
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		begin_connection(context, connection, socket_context);
 	} else if (*socket_context != NULL) {
-		((struct mt_http_connection *)*socket_context)->used = false;
+		end_connection(*socket_context);
 		*socket_context = NULL;
 	}
 }
 
-void mt_http_connection_asked(struct MHD_Connection *connection)
+static struct mt_http_connection *find_connection(struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	struct mt_http_connection *from = info != NULL ? info->socket_context : NULL;
+
+	return info != NULL ? info->socket_context : NULL;
+}
+
+void mt_http_connection_asked(struct MHD_Connection *connection)
+{
+	struct mt_http_connection *from = find_connection(connection);
 
 	if (from != NULL)
 		from->asked = true;
+}
+
+bool mt_http_connection_hold(
+	struct MHD_Connection *connection, void *held, void (*drop)(void *held))
+{
+	struct mt_http_connection *from = find_connection(connection);
+
+	if (from == NULL)
+		return false;
+	from->kept = true;
+	from->held = held;
+	from->drop = drop;
+	return true;
 }

@@ -23,6 +23,9 @@ struct mt_http_connection {
 	int fd;
 	uint64_t began_ms;
 	struct in6_addr address; /* IPv4 as mapped; all zeros: Unix socket */
+	bool kept;               /* it streams: not closed to make room for others */
+	void *held;              /* to be dropped when the connection closes; NULL: nothing */
+	void (*drop)(void *held);
 };
 
 struct mt_http_connections {
@@ -40,3 +43,9 @@ void mt_http_connections_notify(void *context, struct MHD_Connection *connection
 
 /* Its first request is whole. */
 void mt_http_connection_asked(struct MHD_Connection *connection);
+
+/* From now on `drop` is called for `held` when the connection closes, in place of what was held
+ * before; NULL: nothing is. The connection is not closed to make room for others. Returns false if
+ * the connection is not known. */
+bool mt_http_connection_hold(
+	struct MHD_Connection *connection, void *held, void (*drop)(void *held));

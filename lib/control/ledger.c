@@ -10,6 +10,7 @@ static void read_queues(struct mt_datapath *datapath, struct mt_ledger *ledger)
 		mt_commit_read(&counters->commit, (uint64_t *)&counts,
 			(const uint64_t *)&counters->counts, sizeof(counts));
 		ledger->accepted += counts.accepted;
+		ledger->drops[MT_VERDICT_DUPLICATE] += counts.duplicates;
 		ledger->drops[MT_VERDICT_STOPPED] += counts.stopped;
 		for (uint16_t w = 0; w < datapath->workers_count; w++)
 			ledger->drops[MT_VERDICT_QUEUE_FULL] += __atomic_load_n(
@@ -64,8 +65,8 @@ static bool read_output(struct mt_output *output, struct mt_ledger_output *sum)
 	return sum->offered == accounted;
 }
 
-/* The most that can be on its way: what the rings hold, and a burst at each end in each worker's
- * hands. */
+/* The most that can be on its way: what the rings hold, what is held back to be put in order, and a
+ * burst at each end in each worker's hands. */
 static uint64_t in_flight_limit(const struct mt_datapath *datapath)
 {
 	uint64_t limit = (uint64_t)datapath->workers_count * MT_BURST * 2;
@@ -73,6 +74,8 @@ static uint64_t in_flight_limit(const struct mt_datapath *datapath)
 	for (uint16_t q = 0; q < datapath->queues_count; q++) {
 		if (datapath->queues[q]->ring != NULL)
 			limit += rte_ring_get_capacity(datapath->queues[q]->ring);
+		if (datapath->queues[q]->reorder != NULL)
+			limit += datapath->queues[q]->reorder->packets;
 	}
 	return limit;
 }
@@ -94,7 +97,7 @@ static void read_once(
 	read_queues(datapath, ledger);
 	queued = read_workers(datapath, ledger);
 	ledger->in_flight = queued - ledger->accepted - ledger->drops[MT_VERDICT_QUEUE_FULL]
-		- ledger->drops[MT_VERDICT_STOPPED];
+		- ledger->drops[MT_VERDICT_DUPLICATE] - ledger->drops[MT_VERDICT_STOPPED];
 
 	accounted = ledger->host + ledger->accepted + ledger->in_flight;
 	for (unsigned v = MT_VERDICT_HOST + 1; v < MT_VERDICT_COUNT; v++)

@@ -22,7 +22,7 @@ struct mt_ledger {
 	uint64_t received;
 	uint64_t host;
 	uint64_t accepted;
-	uint64_t in_flight;               /* on the way to or in the rings of the queues */
+	uint64_t in_flight;               /* on the way to or in the queues */
 	uint64_t drops[MT_VERDICT_COUNT]; /* those that are drops */
 	/* The same by port, from the same reading. */
 	struct {

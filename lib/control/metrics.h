@@ -34,7 +34,7 @@
 	X(ACCEPTED, "mirrortap_accepted_packets", "counter", "packets",                            \
 		"Inner frames given to the outputs.")                                              \
 	X(IN_FLIGHT, "mirrortap_in_flight_packets", "gauge", "packets",                            \
-		"Packets on the way to or in the rings of the queues.")                            \
+		"Packets on the way to or in the rings of the queues, or held back there.")        \
 	X(DROPPED, "mirrortap_dropped_packets", "counter", "packets",                              \
 		"Received packets that were dropped, by verdict.")                                 \
 	X(PORT_UP, "mirrortap_port_up", "gauge", "",                                               \
@@ -157,6 +157,28 @@
 		"Consumers that the queue has had.")                                               \
 	X(CONSUMER_REFUSED, "mirrortap_consumer_refused", "counter", "",                           \
 		"Attempts to attach that were refused: taken, other version, no such queue.")      \
+	X(CAPTURES, "mirrortap_captures", "gauge", "", "Live captures that are running.")          \
+	X(CAPTURES_BEGUN, "mirrortap_captures_begun", "counter", "",                               \
+		"Live captures that were begun.")                                                  \
+	X(CAPTURES_REFUSED, "mirrortap_captures_refused", "counter", "",                           \
+		"Live captures that were refused because as many as there may be were running.")   \
+	X(CAPTURE_PACKETS, "mirrortap_capture_packets", "counter", "packets",                      \
+		"Frames that live captures got.")                                                  \
+	X(CAPTURE_BYTES, "mirrortap_capture_bytes", "counter", "bytes",                            \
+		"Bytes of the frames that live captures got.")                                     \
+	X(CAPTURE_LOST, "mirrortap_capture_lost_packets", "counter", "packets",                    \
+		"Frames that live captures lost because they were not read fast enough.")          \
+	X(QUEUE_DUPLICATES, "mirrortap_queue_duplicate_packets", "counter", "packets",             \
+		"Packets that the queue's de-duplication dropped.")                                \
+	X(DEDUP_EVICTED, "mirrortap_dedup_evicted", "counter", "",                                 \
+		"Packets forgotten within the window, because the de-duplication's table was "     \
+		"full.")                                                                           \
+	X(REORDER_HELD, "mirrortap_reorder_held_packets", "gauge", "packets",                      \
+		"TCP segments that are held back, to be put in order.")                            \
+	X(REORDER_RELEASED, "mirrortap_reorder_released_packets", "counter", "packets",            \
+		"TCP segments that were held back and delivered, by why they were let go.")        \
+	X(SESSION_DUPLICATES, "mirrortap_session_duplicate_packets", "counter", "packets",         \
+		"Inner frames of the session that were dropped as duplicates.")                    \
 	X(SCRAPE_SECONDS, "mirrortap_scrape_duration_seconds", "gauge", "seconds",                 \
 		"Time that reading these numbers took.")
 

@@ -201,6 +201,24 @@ static void add_latency(struct mt_metrics *m, const struct mt_latency *latency, 
 		MT_LATENCY_BUCKETS, (double)mt_counter(&latency->sum_ns) / 1e9);
 }
 
+static void add_reorder(struct mt_metrics *m, const struct mt_reorder *reorder, const char *queue)
+{
+	const struct {
+		const char *reason;
+		const uint64_t *count;
+	} released[] = {
+		{"closed", &reorder->counts.closed},
+		{"expired", &reorder->counts.expired},
+		{"full", &reorder->counts.full},
+	};
+
+	mt_metrics_add(m, MT_METRIC_REORDER_HELD, __atomic_load_n(&reorder->held, __ATOMIC_RELAXED),
+		"queue", queue, NULL);
+	for (size_t r = 0; r < RTE_DIM(released); r++)
+		mt_metrics_add(m, MT_METRIC_REORDER_RELEASED, mt_counter(released[r].count),
+			"queue", queue, "reason", released[r].reason, NULL);
+}
+
 static void add_queue(struct mt_metrics *m, struct mt_daemon *daemon, unsigned index)
 {
 	struct mt_queue *queue = daemon->datapath.queues[index];
@@ -222,6 +240,14 @@ static void add_queue(struct mt_metrics *m, struct mt_daemon *daemon, unsigned i
 		NULL);
 	mt_metrics_add(m, MT_METRIC_QUEUE_HIGH_WATER, mt_counter(&queue->counters.high_water),
 		"queue", name.text, NULL);
+	if (daemon->snapshot->dedup_tables != NULL || counts.duplicates != 0) {
+		mt_metrics_add(
+			m, MT_METRIC_QUEUE_DUPLICATES, counts.duplicates, "queue", name.text, NULL);
+		mt_metrics_add(m, MT_METRIC_DEDUP_EVICTED,
+			mt_counter(&queue->counters.dedup_evicted), "queue", name.text, NULL);
+	}
+	if (queue->reorder != NULL)
+		add_reorder(m, queue->reorder, name.text);
 	add_latency(m, &queue->counters.latency, name.text);
 }
 
@@ -270,6 +296,9 @@ static void add_session(struct mt_metrics *m, const char *vni, const char *name,
 		name, NULL);
 	mt_metrics_add(
 		m, MT_METRIC_SESSION_DROPPED, counts->drops, "vni", vni, "session", name, NULL);
+	if (counts->duplicates != 0)
+		mt_metrics_add(m, MT_METRIC_SESSION_DUPLICATES, counts->duplicates, "vni", vni,
+			"session", name, NULL);
 	if (counts->last_ns != 0)
 		mt_metrics_add(m, MT_METRIC_SESSION_LAST_SEEN, counts->last_ns / 1000000000, "vni",
 			vni, "session", name, NULL);
@@ -328,6 +357,20 @@ static void add_output(struct mt_metrics *m, struct mt_daemon *daemon, unsigned 
 		add_ring(m, output);
 }
 
+static void add_captures(struct mt_metrics *m, struct mt_daemon *daemon)
+{
+	struct mt_live_statuses statuses;
+
+	mt_live_captures_read(&daemon->captures, &statuses);
+	mt_metrics_add(m, MT_METRIC_CAPTURES, statuses.count, NULL);
+	mt_metrics_add(m, MT_METRIC_CAPTURES_BEGUN, statuses.begun, NULL);
+	mt_metrics_add(m, MT_METRIC_CAPTURES_REFUSED, statuses.refused, NULL);
+	mt_metrics_add(m, MT_METRIC_CAPTURE_PACKETS, statuses.frames, NULL);
+	mt_metrics_add(m, MT_METRIC_CAPTURE_BYTES, statuses.bytes, NULL);
+	mt_metrics_add(m, MT_METRIC_CAPTURE_LOST, statuses.lost, NULL);
+	mt_live_statuses_free(&statuses);
+}
+
 char *mt_metrics_text(struct mt_daemon *daemon, bool openmetrics, size_t *length)
 {
 	struct mt_port_sample *sample = malloc(sizeof(*sample));
@@ -350,6 +393,7 @@ char *mt_metrics_text(struct mt_daemon *daemon, bool openmetrics, size_t *length
 			add_queue(m, daemon, q);
 		for (unsigned o = 0; o < daemon->snapshot->outputs_count; o++)
 			add_output(m, daemon, o);
+		add_captures(m, daemon);
 		mt_metrics_add_real(m, MT_METRIC_SCRAPE_SECONDS,
 			(double)(rte_rdtsc() - begin) / (double)rte_get_tsc_hz(), NULL);
 		text = mt_metrics_render(m, openmetrics, length);

@@ -290,6 +290,7 @@ static bool holds_mbufs(const struct mt_config_output *output)
  *	the port's receive descriptors, of one receive queue for each receiver
  *	+ bursts in the workers' hands
  *	+ queue_length for each queue that has a ring
+ *	+ packets x queues where segments are held back to be put in order
  *	+ length x queues for each ring output that is not copied
  *	+ length x queues, and a burst, for each pcapng output
  *	+ transmit descriptors x queues for each port output
@@ -307,6 +308,7 @@ static uint64_t count_mbufs(const struct mt_config *config, const struct mt_plan
 	count += (uint64_t)BURST_MBUFS * plan->workers_count;
 	count += (uint64_t)CACHE_MBUFS * (plan->workers_count + 1);
 	count += (uint64_t)config->dataplane.queue_length * count_queue_rings(plan);
+	count += (uint64_t)config->reorder.packets * plan->queues;
 	for (unsigned i = 0; i < config->outputs_count; i++) {
 		if (holds_mbufs(&config->outputs[i]))
 			count += (uint64_t)config->outputs[i].length * plan->queues;
@@ -364,10 +366,14 @@ static int size_memory(struct maker *maker)
 		if (config->outputs[i].type == MT_OUTPUT_PORT)
 			plan->outputs_bytes += PORT_OUTPUT_BYTES;
 	}
+	if (config->dedup.window_ms != 0)
+		plan->dedup_bytes = plan->queues * mt_dedup_bytes(config->dedup.entries);
+	if (config->reorder.window_us != 0)
+		plan->reorder_bytes = plan->queues * mt_reorder_bytes(config->reorder.packets);
 	plan->workers_bytes = (uint64_t)plan->workers_count * MT_PLAN_WORKER_BYTES;
 	plan->policy_bytes = 2 * policy_bytes(&config->policy);
-	plan->total_bytes =
-		plan->workers_bytes + plan->rings_bytes + plan->outputs_bytes + plan->policy_bytes;
+	plan->total_bytes = plan->workers_bytes + plan->rings_bytes + plan->dedup_bytes
+		+ plan->reorder_bytes + plan->outputs_bytes + plan->policy_bytes;
 	for (unsigned i = 0; i < config->ports_count; i++) {
 		if (choose_buffer(maker, i) < 0)
 			return -EINVAL;
@@ -492,6 +498,23 @@ static void print_policy(const struct mt_policy_spec *policy, FILE *stream)
 	fprintf(stream, "filters: %u, with %u rules\n", policy->filters_count, rules);
 }
 
+static void print_reorder(const struct mt_config_reorder *reorder, FILE *stream)
+{
+	if (reorder->window_us != 0)
+		fprintf(stream,
+			"reordering: TCP, within %u us, at most %u packets for each queue\n",
+			reorder->window_us, reorder->packets);
+}
+
+static void print_dedup(const struct mt_config_dedup *dedup, FILE *stream)
+{
+	if (dedup->window_ms == 0)
+		return;
+	fprintf(stream, "de-duplication: within %u ms, %s, %u entries for each queue\n",
+		dedup->window_ms, dedup->across_sessions ? "across sessions" : "by session",
+		mt_dedup_entries(dedup->entries));
+}
+
 static void print_memory(const struct mt_config *config, const struct mt_plan *plan, FILE *stream)
 {
 	uint64_t pages = (plan->total_bytes + HUGEPAGE_BYTES - 1) / HUGEPAGE_BYTES;
@@ -512,6 +535,12 @@ static void print_memory(const struct mt_config *config, const struct mt_plan *p
 	fprintf(stream, "  workers %18s %8.1f MiB\n", "", mebibytes(plan->workers_bytes));
 	fprintf(stream, "  rings %20s %8.1f MiB  (%u to queues, %u to files)\n", "",
 		mebibytes(plan->rings_bytes), count_queue_rings(plan), output_rings);
+	if (plan->dedup_bytes > 0)
+		fprintf(stream, "  de-duplication %11s %8.1f MiB  (%u tables)\n", "",
+			mebibytes(plan->dedup_bytes), plan->queues);
+	if (plan->reorder_bytes > 0)
+		fprintf(stream, "  reordering %15s %8.1f MiB  (%u tables)\n", "",
+			mebibytes(plan->reorder_bytes), plan->queues);
 	fprintf(stream,
 		"  total %20s %8.1f MiB = %" PRIu64
 		" hugepages of 2 MiB, without what the devices' "
@@ -545,6 +574,8 @@ void mt_plan_print(const struct mt_config *config, const struct mt_plan *plan, F
 	print_udp_ports(
 		"GENEVE", config->tunnels.geneve_ports, config->tunnels.geneve_ports_count, stream);
 	print_policy(&config->policy, stream);
+	print_dedup(&config->dedup, stream);
+	print_reorder(&config->reorder, stream);
 	print_outputs(config, plan->queues, stream);
 	print_memory(config, plan, stream);
 }

@@ -39,6 +39,8 @@ struct mt_plan {
 	} ports[MT_MAX_PORTS];
 	uint64_t workers_bytes;
 	uint64_t rings_bytes;
+	uint64_t dedup_bytes;     /* tables of all queues */
+	uint64_t reorder_bytes;   /* likewise */
 	uint64_t outputs_bytes;   /* buffers of port outputs, at most */
 	uint64_t policy_bytes;    /* sessions and filters, twice: a reload has both */
 	uint64_t consumers_bytes; /* shared with consumers of ring outputs: not hugepages */

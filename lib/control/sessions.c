@@ -17,6 +17,7 @@ static void add_counts(struct mt_session_counts *sum, const struct mt_session_co
 	sum->bytes += counts->bytes;
 	sum->truncated += counts->truncated;
 	sum->drops += counts->drops;
+	sum->duplicates += counts->duplicates;
 	if (counts->first_ns != 0 && (sum->first_ns == 0 || counts->first_ns < sum->first_ns))
 		sum->first_ns = counts->first_ns;
 	if (counts->last_ns > sum->last_ns)

@@ -20,7 +20,7 @@ struct mt_receive_counts {
 	uint64_t packets[MT_DATAPATH_MAX_PORTS]; /* per port, by its place in the configuration */
 	uint64_t bytes[MT_DATAPATH_MAX_PORTS];
 	uint64_t host[MT_DATAPATH_MAX_PORTS];
-	uint64_t verdicts[MT_VERDICT_COUNT]; /* but not accepted, queue_full, stopped */
+	uint64_t verdicts[MT_VERDICT_COUNT]; /* but not accepted, queue_full, duplicate, stopped */
 	uint64_t queued;                     /* decapsulated and on the way to their queues */
 };
 
@@ -29,10 +29,12 @@ struct mt_receive_counters {
 	struct mt_receive_counts counts;
 } __rte_cache_aligned;
 
-/* What left a queue's way. Always: queued = sum(accepted + full + stopped) + in flight. */
+/* What left a queue's way. Always: queued = sum(accepted + full + duplicates + stopped) + in
+ * flight. */
 struct mt_queue_counts {
 	uint64_t accepted; /* given to the outputs */
 	uint64_t accepted_bytes;
+	uint64_t duplicates;
 	uint64_t stopped; /* written by control when the workers have ended */
 };
 
@@ -55,6 +57,7 @@ struct mt_queue_counters {
 	struct mt_queue_counts counts;
 	struct mt_latency latency; /* each number by itself, not part of the equation */
 	uint64_t high_water;       /* of the queue's ring, as its owner found it */
+	uint64_t dedup_evicted;    /* forgotten within the window: the table was full */
 } __rte_cache_aligned;
 
 enum {

@@ -29,6 +29,9 @@ void mt_stage_deliver(struct mt_worker *worker, uint16_t queue, struct rte_mbuf 
 	mt_count(&counters->counts.accepted_bytes, bytes);
 	mt_commit_end(&counters->commit);
 
+	/* Before the frames are others'. */
+	if (unlikely(atomic_load_explicit(&worker->datapath->capturing, memory_order_relaxed) != 0))
+		mt_stage_capture(worker, queue, frames, count);
 	if (snapshot->chooses)
 		mt_deliver_chosen(snapshot, queue, frames, count);
 	else

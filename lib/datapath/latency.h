@@ -36,6 +36,9 @@ static inline uint64_t mt_time_of(struct rte_mbuf *frame)
 
 static inline void mt_times_read(struct mt_times *times, struct rte_mbuf **frames, uint16_t count)
 {
+	times->count = 0;
+	if (unlikely(count == 0))
+		return;
 	times->ns[0] = mt_time_of(frames[0]);
 	times->frames[0] = count;
 	times->count = 1;

@@ -178,6 +178,18 @@ void mt_sessions_lose(struct mt_sessions *sessions, struct rte_mbuf **frames, ui
 	}
 }
 
+void mt_sessions_count_duplicates(
+	struct mt_sessions *sessions, struct rte_mbuf **frames, uint16_t count)
+{
+	for (uint16_t i = 0; i < count; i++) {
+		/* It may be the first that this worker sees of the session. */
+		struct mt_session_entry *entry = find(sessions, key_of(vni_flags_of(frames[i])),
+			mt_frame_info(frames[i])->time_ns);
+
+		mt_count(&entry->counts.duplicates, 1);
+	}
+}
+
 bool mt_sessions_read(const struct mt_sessions *sessions, uint32_t entry, uint32_t *vni,
 	struct mt_session_counts *counts)
 {
@@ -195,6 +207,7 @@ bool mt_sessions_read(const struct mt_sessions *sessions, uint32_t entry, uint32
 		.bytes = mt_counter(&from->bytes),
 		.truncated = mt_counter(&from->truncated),
 		.drops = mt_counter(&from->drops),
+		.duplicates = mt_counter(&from->duplicates),
 		.first_ns = mt_counter(&from->first_ns),
 		.last_ns = mt_counter(&from->last_ns),
 	};

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Counters per session (VNI), a table in each worker's memory. Nothing is evicted, so no counter
  * goes back, and what finds no place is counted in one more entry, so that nothing is missing:
- * summed over all entries of all workers, packets = accepted + stopped + in flight + queue_full.
+ * summed over all entries of all workers,
+ * packets = accepted + duplicate + stopped + in flight + queue_full.
  *
  * Writer: the worker. Readers: any thread, without a lock: a key is published with release, behind
  * it the counters are relaxed. */
@@ -35,7 +36,8 @@ struct mt_session_counts {
 	/* Whose VNI was known. queue_full: counted in `packets` too; what never was to go to a
 	 * queue (inner_too_short, no_headroom, the policy's verdicts) is not. */
 	uint64_t drops;
-	uint64_t first_ns; /* since 1970-01-01 UTC; 0: never */
+	uint64_t duplicates; /* of these packets, those that were dropped behind their queues */
+	uint64_t first_ns;   /* since 1970-01-01 UTC; 0: never */
 	uint64_t last_ns;
 };
 
@@ -58,6 +60,11 @@ void mt_sessions_count(struct mt_sessions *sessions, const struct mt_batch *batc
 
 /* Counts frames of a batch, counted already, that found no room in a queue. */
 void mt_sessions_lose(struct mt_sessions *sessions, struct rte_mbuf **frames, uint16_t count);
+
+/* Frames that their queue's owner, this worker, found to be duplicates. Who received them has
+ * counted them as packets. */
+void mt_sessions_count_duplicates(
+	struct mt_sessions *sessions, struct rte_mbuf **frames, uint16_t count);
 
 /* Reads one entry, 0 <= `entry` < MT_SESSION_ENTRIES; any thread. Returns false if it is free.
  * `vni` is not set for MT_SESSION_OTHER, which always is there. */

@@ -5,16 +5,28 @@
 
 #include <stdint.h>
 
+#include "datapath/counters.h"
 #include "datapath/decapsulate_simd.h"
 #include "datapath/idle.h"
 #include "packet/facts.h"
 #include "packet/fast.h"
+#include "policy/dedup.h"
+#include "policy/reorder.h"
 
 struct mt_output;
 struct mt_policy;
 
 enum {
 	MT_SNAPSHOT_MAX_OUTPUTS = 16,
+};
+
+/* What the de-duplication knows, a table for each queue; those of one size stay from snapshot to
+ * snapshot. */
+struct mt_dedup_tables {
+	unsigned snapshots; /* that have them; control only */
+	uint16_t count;
+	uint32_t entries;
+	struct mt_dedup *of[MT_DATAPATH_MAX_QUEUES];
 };
 
 struct mt_snapshot {
@@ -25,6 +37,10 @@ struct mt_snapshot {
 	bool plain_hash;                /* the hash is the default one: 5-tuple, without the VNI */
 	bool chooses;                   /* the policy does not send all frames to all outputs */
 	const struct mt_policy *policy; /* sessions and filters; NULL: none */
+	struct mt_dedup_config dedup;
+	struct mt_dedup_tables *dedup_tables; /* NULL: no de-duplication */
+	struct mt_reorder_config reorder;
+	uint64_t reorder_window_tsc; /* how long a segment is held back at most; 0: none is */
 	uint16_t queues;
 	uint16_t outputs_count;
 	struct mt_output *outputs[MT_SNAPSHOT_MAX_OUTPUTS];

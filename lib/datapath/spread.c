@@ -5,16 +5,14 @@
 #include "output/release.h"
 #include "packet/flow_hash.h"
 
-/* The frames of one queue to its owner. */
-static void hand_over(struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames,
+/* The frames of one queue to its owner. Returns how many were delivered at once. */
+static uint16_t hand_over(struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames,
 	uint16_t count, uint64_t bytes)
 {
 	unsigned taken;
 
-	if (worker->owns[queue]) {
-		mt_stage_deliver(worker, queue, frames, count, bytes);
-		return;
-	}
+	if (worker->owns[queue])
+		return mt_queue_pass(worker, queue, frames, count, bytes, NULL);
 	taken = rte_ring_enqueue_burst(
 		worker->datapath->queues[queue]->ring, (void **)frames, count, NULL);
 	if (unlikely(taken < count)) {
@@ -25,14 +23,15 @@ static void hand_over(struct mt_worker *worker, uint16_t queue, struct rte_mbuf 
 		mt_sessions_lose(&worker->sessions, &frames[taken], count - taken);
 		mt_release(&frames[taken], count - taken);
 	}
+	return 0;
 }
 
 /* All frames of the batch have one receive time, and the clock is read once for all its queues: so
  * the latency of the first ones is told a little too high. */
-static void count_latency(struct mt_worker *worker, uint16_t queue, uint64_t ns, uint16_t count)
+static void count_latency(struct mt_worker *worker, uint16_t queue, uint64_t ns, uint16_t delivered)
 {
-	if (worker->owns[queue])
-		mt_latency_count(&worker->datapath->queues[queue]->counters.latency, ns, count);
+	if (delivered > 0)
+		mt_latency_count(&worker->datapath->queues[queue]->counters.latency, ns, delivered);
 }
 
 static uint64_t since(struct mt_worker *worker, uint64_t time_ns)
@@ -85,19 +84,20 @@ void mt_stage_spread(struct mt_worker *worker, struct mt_batch *batch)
 	const uint16_t queues = worker->snapshot->queues;
 	struct mt_spread *spread = &worker->spread;
 	uint16_t parts;
+	uint16_t delivered;
 	uint64_t ns;
 
 	if (queues == 1) {
-		hand_over(worker, 0, batch->frames, batch->count, batch->sums.bytes);
-		count_latency(worker, 0, since(worker, batch->time_ns), batch->count);
+		delivered = hand_over(worker, 0, batch->frames, batch->count, batch->sums.bytes);
+		count_latency(worker, 0, since(worker, batch->time_ns), delivered);
 		return;
 	}
 	parts = sort(spread, batch, queues);
 	for (uint16_t p = 0; p < parts; p++) {
-		const struct mt_spread_part *part = &spread->parts[p];
+		struct mt_spread_part *part = &spread->parts[p];
 
-		hand_over(worker, part->queue, &spread->frames[part->first], part->count,
-			part->bytes);
+		part->count = hand_over(worker, part->queue, &spread->frames[part->first],
+			part->count, part->bytes);
 	}
 	ns = since(worker, batch->time_ns);
 	for (uint16_t p = 0; p < parts; p++)

@@ -3,9 +3,12 @@
  * and none knows the next: worker.c puts them together. */
 #pragma once
 
+#include <stdbool.h>
+
 #include "datapath/batch.h"
 #include "datapath/snapshot.h"
 
+struct mt_times;
 struct mt_worker;
 
 /* decapsulate.c: outer, tunnel and inner; what stays in the batch is the inner frames, each with
@@ -21,8 +24,25 @@ void mt_stage_policy(struct mt_worker *worker, struct mt_batch *batch);
 void mt_stage_host(struct mt_worker *worker, uint16_t port, struct mt_batch *batch);
 
 /* spread.c: each frame to its flow's queue. Frames of queues that the worker itself owns it hands
- * to mt_stage_deliver at once, the others to the owners' rings. Empties the batch. */
+ * to mt_queue_pass at once, the others to the owners' rings. Empties the batch. */
 void mt_stage_spread(struct mt_worker *worker, struct mt_batch *batch);
+
+/* live.c: copies of the frames of one queue, by its owner, for the live captures that want them.
+ * Leaves the frames as they are. */
+void mt_stage_capture(
+	struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames, uint16_t count);
+
+/* dedup.c: drops duplicates (`duplicate`) of `count` frames of one queue, by its owner. Keeps the
+ * others in front, in order, and takes the dropped ones off `bytes`; returns how many are left.
+ * Only where the snapshot has a de-duplication. */
+uint16_t mt_stage_dedup(struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames,
+	uint16_t count, uint64_t *bytes);
+
+/* reorder.c: takes `count` frames of one queue, by its owner, into the queue's reordering, which
+ * holds back TCP segments that are ahead of their sequence; the others are then ready in it. Only
+ * where the snapshot has a reordering. */
+void mt_stage_reorder(
+	struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames, uint16_t count);
 
 /* deliver.c: `count` frames of one queue, of `bytes` together, by its owner, to all outputs. */
 void mt_stage_deliver(struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames,
@@ -32,3 +52,13 @@ void mt_stage_deliver(struct mt_worker *worker, uint16_t queue, struct rte_mbuf 
  * each. Takes them over. */
 void mt_deliver_chosen(const struct mt_snapshot *snapshot, uint16_t queue, struct rte_mbuf **frames,
 	uint16_t count);
+
+/* queue.c: all stages right of the spread, for `count` frames of one queue, of `bytes` together, by
+ * its owner. Returns how many were delivered whose latency is to be counted; `times` (or NULL) gets
+ * their receive times. */
+uint16_t mt_queue_pass(struct mt_worker *worker, uint16_t queue, struct rte_mbuf **frames,
+	uint16_t count, uint64_t bytes, struct mt_times *times);
+
+/* queue.c: delivers what was held back in a queue for long enough, or all of it, by its owner.
+ * Returns how many frames these were. */
+uint32_t mt_queue_release(struct mt_worker *worker, uint16_t queue, bool all);

@@ -111,8 +111,7 @@ static uint16_t serve_ring(struct mt_worker *worker, uint16_t index)
 		mt_count(&queue->counters.high_water, count + left - queue->counters.high_water);
 	for (uint16_t i = 0; i < count; i++)
 		bytes += frames[i]->pkt_len;
-	mt_times_read(&times, frames, count);
-	mt_stage_deliver(worker, index, frames, count, bytes);
+	mt_queue_pass(worker, index, frames, count, bytes, &times);
 	mt_latency_measure(
 		&queue->counters.latency, mt_clock_ns(&worker->clock, rte_rdtsc()), &times);
 	return count;
@@ -140,12 +139,17 @@ static uint16_t poll_outputs(struct mt_worker *worker)
 	return count;
 }
 
-static uint32_t serve_queues(struct mt_worker *worker)
+static uint32_t serve_queues(struct mt_worker *worker, int phase)
 {
 	uint32_t count = 0;
 
 	for (uint16_t f = 0; f < worker->fed_count; f++)
 		count += serve_ring(worker, worker->fed[f]);
+	if (unlikely(worker->snapshot->reorder_window_tsc != 0)) {
+		for (uint16_t n = 0; n < worker->owned_count; n++)
+			count +=
+				mt_queue_release(worker, worker->owned[n], phase >= MT_PHASE_FLUSH);
+	}
 	return count + poll_outputs(worker);
 }
 
@@ -228,7 +232,7 @@ int mt_worker_run(void *arg)
 			break;
 		worker->snapshot = atomic_load_explicit(&datapath->snapshot, memory_order_acquire);
 		packets = receive_all(worker, phase);
-		packets += serve_queues(worker);
+		packets += serve_queues(worker, phase);
 		enter(worker, MT_STAGE_IDLE);
 		rte_rcu_qsbr_quiescent(datapath->readers, worker->index);
 		if (unlikely(++loops % HOUSEKEEPING_LOOPS == 0))
@@ -282,6 +286,21 @@ static bool wait_for_ring(const struct rte_ring *ring, uint64_t end)
 	return true;
 }
 
+/* Until what is held back to be put in order now has been held for long enough, and an owner's loop
+ * has let it go. */
+static bool wait_for_held(struct mt_datapath *datapath, uint64_t end)
+{
+	const uint64_t window = atomic_load(&datapath->snapshot)->reorder_window_tsc;
+	const uint64_t begin = rte_rdtsc();
+
+	if (window == 0)
+		return true;
+	end += window * rte_get_timer_hz() / rte_get_tsc_hz();
+	while (rte_rdtsc() - begin <= window)
+		wait_a_little(end);
+	return synchronize(datapath, end);
+}
+
 bool mt_datapath_settle(struct mt_datapath *datapath, unsigned limit_ms)
 {
 	uint64_t end = deadline(limit_ms);
@@ -295,5 +314,5 @@ bool mt_datapath_settle(struct mt_datapath *datapath, unsigned limit_ms)
 			return false;
 	}
 	/* The last of them are in their owners' hands. */
-	return synchronize(datapath, end);
+	return synchronize(datapath, end) && wait_for_held(datapath, end);
 }

@@ -20,7 +20,10 @@
 enum {
 	MT_MAX_RX_PER_WORKER = 64,
 	MT_MAX_WORKERS = 128,
+	MT_DATAPATH_MAX_CAPTURES = 8, /* live ones, at a time */
 };
+
+struct mt_live;
 
 /* What the workers shall do. Writer: control. Readers: workers, each loop. */
 enum mt_phase {
@@ -57,11 +60,16 @@ struct mt_queue {
 	/* NULL if no worker but the owner feeds it. Producers: other receiving workers. */
 	struct rte_ring *ring;
 	uint16_t owner; /* index of the worker */
+	/* The owner's; NULL: none. */
+	struct mt_reorder *reorder;
 	struct mt_queue_counters counters;
 } __rte_cache_aligned;
 
 struct mt_datapath {
 	_Atomic int phase; /* enum mt_phase */
+	/* Live captures: a set of places, and what is there. Writers: their threads, by
+	 * mt_live_attach() and mt_live_detach(). Readers: workers, for each delivery. */
+	_Atomic uint32_t capturing;
 	uint16_t queues_count;
 	uint16_t workers_count;
 	struct mt_queue *queues[MT_DATAPATH_MAX_QUEUES];
@@ -69,6 +77,7 @@ struct mt_datapath {
 	/* Ports that no worker may touch: they are being reset or are gone. Writer: control, which
 	 * then waits for the workers with mt_datapath_synchronize(). Readers: workers. */
 	_Atomic bool paused[MT_DATAPATH_MAX_PORTS];
+	_Atomic(struct mt_live *) captures[MT_DATAPATH_MAX_CAPTURES];
 	struct rte_rcu_qsbr *readers; /* each worker reports between loops that it holds nothing */
 	/* Writer: control, by mt_datapath_publish(). Readers: workers, at the begin of a loop. */
 	_Atomic(const struct mt_snapshot *) snapshot;
@@ -85,8 +94,9 @@ static inline void mt_datapath_publish(
  * them before the call. Control thread. Returns false if one did not within `limit_ms`. */
 bool mt_datapath_synchronize(struct mt_datapath *datapath, unsigned limit_ms);
 
-/* The same, and until every frame that was on its way to a queue's owner has been delivered: then
- * nothing is left that was decided under what was published before. */
+/* The same, and until every frame that was on its way to a queue's owner, or is held back there to
+ * be put in order, has been delivered: then nothing is left that was decided under what was
+ * published before. The time that frames are held back comes on top of the limit. */
 bool mt_datapath_settle(struct mt_datapath *datapath, unsigned limit_ms);
 
 /* The frames of a batch that go to one queue. */

@@ -256,3 +256,58 @@ uint64_t mt_pcapng_packet_time(const uint8_t *head)
 	memcpy(&header, head, sizeof(header));
 	return (uint64_t)header.time_high << 32 | header.time_low;
 }
+
+static void read_option(
+	struct mt_pcapng_statistics *statistics, struct option option, const uint8_t *value)
+{
+	uint64_t number;
+	uint32_t words[2];
+
+	if (option.length != sizeof(number))
+		return;
+	memcpy(&number, value, sizeof(number));
+	memcpy(words, value, sizeof(words));
+	switch (option.code) {
+	case OPTION_ISB_STARTTIME:
+		statistics->start_ns = (uint64_t)words[0] << 32 | words[1];
+		break;
+	case OPTION_ISB_IFRECV:
+		statistics->received = number;
+		break;
+	case OPTION_ISB_IFDROP:
+		statistics->dropped = number;
+		break;
+	case OPTION_ISB_USRDELIV:
+		statistics->delivered = number;
+		break;
+	}
+}
+
+bool mt_pcapng_read_statistics(
+	const uint8_t *block, uint32_t length, struct mt_pcapng_statistics *statistics)
+{
+	struct interface_statistics header;
+	uint32_t at = sizeof(header);
+	struct option option;
+
+	if (length < sizeof(header) + sizeof(uint32_t))
+		return false;
+	memcpy(&header, block, sizeof(header));
+	if (header.start.type != BLOCK_STATISTICS)
+		return false;
+	*statistics = (struct mt_pcapng_statistics){
+		.interface = header.interface,
+		.now_ns = (uint64_t)header.time_high << 32 | header.time_low,
+	};
+	/* Behind the options stands the block's length once more. */
+	while (length - sizeof(uint32_t) - at >= sizeof(option)) {
+		memcpy(&option, block + at, sizeof(option));
+		at += sizeof(option);
+		if (option.code == OPTION_END
+			|| padded(option.length) > length - sizeof(uint32_t) - at)
+			break;
+		read_option(statistics, option, block + at);
+		at += padded(option.length);
+	}
+	return true;
+}

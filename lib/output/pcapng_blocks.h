@@ -6,6 +6,7 @@
  * libpcap reads pcapng but does not write it. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -70,3 +71,8 @@ enum mt_pcapng_kind mt_pcapng_look(const uint8_t *start, uint32_t *length);
 
 /* Time of the packet whose head this is. */
 uint64_t mt_pcapng_packet_time(const uint8_t *head);
+
+/* What a block of `length` bytes says, if it is statistics of an interface; else false. Options
+ * that it does not have are 0. */
+bool mt_pcapng_read_statistics(
+	const uint8_t *block, uint32_t length, struct mt_pcapng_statistics *statistics);

@@ -2,7 +2,6 @@
 #include "output/pcapng_writer.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include <rte_prefetch.h>
 
 #include "output/pcapng_blocks.h"
+#include "output/pcapng_session.h"
 #include "output/release.h"
 #include "packet/frame_info.h"
 
@@ -195,24 +195,14 @@ static void begin_file(struct mt_pcapng_writer *writer)
 
 static bool describe(struct mt_pcapng_writer *writer, uint32_t number, uint32_t vni)
 {
-	struct mt_output_session session = {0};
-	struct mt_pcapng_interface interface = {.name = session.name, .snap = writer->snap};
-	char text[sizeof(session.description) + 32];
 	uint8_t *to = reserve(writer, MT_PCAPNG_MAX_INTERFACE_BYTES);
+	uint32_t bytes;
 
 	if (to == NULL)
 		return false;
-	if (number == MT_VNI_OTHER) {
-		interface.name = "other";
-	} else if (writer->describe != NULL
-		&& writer->describe(writer->describe_context, vni, &session)) {
-		snprintf(text, sizeof(text), "vni %" PRIu32 "%s%s", vni,
-			session.description[0] != '\0' ? ": " : "", session.description);
-		interface.description = text;
-	} else {
-		snprintf(session.name, sizeof(session.name), "vni %" PRIu32, vni);
-	}
-	mt_capture_file_commit(&writer->file, mt_pcapng_put_interface(to, &interface), no_frame);
+	bytes = mt_pcapng_put_session(
+		to, number, vni, writer->snap, writer->describe, writer->describe_context);
+	mt_capture_file_commit(&writer->file, bytes, no_frame);
 	writer->described++;
 	return true;
 }

@@ -75,6 +75,10 @@
 	X(QUEUE_FULL, "queue_full",                                                                \
 		"The ring to the worker that owns the packet's queue was full.",                   \
 		"Add queue-owning lcores, or relieve the outputs that they write to.")             \
+	X(DUPLICATE, "duplicate",                                                                  \
+		"The same packet was delivered within dedup.window_ms before, as another mirror "  \
+		"point saw it.",                                                                   \
+		"Nothing: it is meant so; docs/dedup.md says what counts as a duplicate.")         \
 	X(STOPPED, "stopped",                                                                      \
 		"Still in the ring of a queue when the daemon ended before it could be drained.",  \
 		"Nothing: the end was forced, or a queue's owner did not come back.")
@@ -104,5 +108,6 @@ static inline int mt_verdict_is_drop(enum mt_verdict verdict)
 /* True for drops that the configuration asks for: no reason to worry. */
 static inline int mt_verdict_is_wanted(enum mt_verdict verdict)
 {
-	return verdict == MT_VERDICT_FILTER_REJECTED || verdict == MT_VERDICT_SAMPLED_OUT;
+	return verdict == MT_VERDICT_FILTER_REJECTED || verdict == MT_VERDICT_SAMPLED_OUT
+		|| verdict == MT_VERDICT_DUPLICATE;
 }

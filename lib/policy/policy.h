@@ -34,6 +34,17 @@ static inline uint32_t *mt_frame_choices(struct rte_mbuf *frame)
 	return &frame->hash.fdir.hi;
 }
 
+static inline const uint32_t *mt_frame_choices_of(const struct rte_mbuf *frame)
+{
+	return &frame->hash.fdir.hi;
+}
+
+/* The set of outputs that get the frame, bit o for output o. */
+static inline uint32_t mt_choices_delivered(uint32_t choices)
+{
+	return choices & ~(choices >> 16) & UINT16_MAX;
+}
+
 static inline enum mt_choice mt_choice_of(uint32_t choices, unsigned output)
 {
 	return (enum mt_choice)(choices >> output & MT_CHOICE_SAMPLED);

@@ -254,7 +254,11 @@ static int measure_all(struct set *set, const struct options *options)
 			options->shape, options->variant);
 		return -1;
 	}
-	return options->shape == NULL ? micro_stages(set->count, options->rounds) : 0;
+	if (options->shape != NULL)
+		return 0;
+	if (micro_stages(set->count, options->rounds) < 0)
+		return -1;
+	return micro_dedup(set->count, options->rounds);
 }
 
 int main(int argc, char **argv)

@@ -13,6 +13,9 @@ enum {
 void micro_report(const char *stage, const char *shape, const char *variant, uint32_t frames,
 	double *cycles, unsigned rounds);
 
+/* micro_dedup.c: de-duplication, likewise. */
+int micro_dedup(uint32_t frames, unsigned rounds);
+
 /* micro_stages.c: spread, deliver and hand-over, `frames` frames a round. Returns 0, or -1 if there
  * is not the memory for it. */
 int micro_stages(uint32_t frames, unsigned rounds);

@@ -15,6 +15,7 @@
 #include <rte_pause.h>
 
 #include "consumer/mirrortap_consumer.h"
+#include "datapath/live.h"
 #include "datapath/stages.h"
 #include "datapath/worker.h"
 #include "micro.h"
@@ -37,6 +38,7 @@ struct lab {
 	struct rte_mempool *pool;
 	struct rte_mbuf **frames;
 	uint32_t count;
+	uint16_t length; /* of a frame */
 };
 
 static void lab_reset(struct lab *lab, uint16_t queues, uint16_t owner)
@@ -71,8 +73,8 @@ static void fill(struct lab *lab)
 	for (uint32_t i = 0; i < lab->count; i++) {
 		struct rte_mbuf *frame = lab->frames[i];
 
-		frame->data_len = 64;
-		frame->pkt_len = 64;
+		frame->data_len = lab->length;
+		frame->pkt_len = lab->length;
 		frame->hash.rss = rte_hash_crc_4byte(i / 2 % FLOWS, 0);
 		mt_frame_info(frame)->time_ns = lab->workers[0].clock.ns + i / MT_BURST;
 	}
@@ -111,6 +113,67 @@ static void measure_own_queues(struct lab *lab, uint16_t queues, unsigned rounds
 		cycles[r] = spread_round(lab);
 	snprintf(variant, sizeof(variant), "%u own queue%s", queues, queues == 1 ? "" : "s");
 	micro_report("spread, deliver, release", "-", variant, lab->count, cycles, rounds);
+}
+
+/* What a capture has got is thrown away between the rounds, as if its reader were fast. */
+static void discard(struct mt_live *live)
+{
+	const struct mt_live_frame *frame;
+
+	while ((frame = mt_live_peek(&live->queues[0])) != NULL)
+		mt_live_pop(&live->queues[0], frame);
+}
+
+static int measure_capture(
+	struct lab *lab, const char *variant, const char *filter, uint32_t snap, unsigned rounds)
+{
+	const struct mt_live_settings settings = {.filter = filter, .snap = snap, .queues = 1};
+	double cycles[MICRO_MAX_ROUNDS];
+	char error[256], text[64];
+	struct mt_live *live = mt_live_create(&settings, error, sizeof(error));
+
+	if (live == NULL) {
+		fprintf(stderr, "micro: %s\n", error);
+		return -1;
+	}
+	lab_reset(lab, 1, 0);
+	mt_live_attach(&lab->datapath, 0, live);
+	spread_round(lab); /* a warm-up */
+	for (unsigned r = 0; r < rounds; r++) {
+		discard(live);
+		cycles[r] = spread_round(lab);
+	}
+	mt_live_detach(&lab->datapath, 0);
+	snprintf(text, sizeof(text), "1 own queue, %u bytes, %s", lab->length, variant);
+	micro_report("spread, deliver, release", "-", text, lab->count, cycles, rounds);
+	if (mt_live_lost(live) > 0)
+		fprintf(stderr, "micro: a capture lost frames\n");
+	mt_live_destroy(live);
+	return 0;
+}
+
+/* Frames of 64 bytes from the common pool, and long ones from a pool of their own. */
+static int measure_captures(struct lab *lab, unsigned rounds)
+{
+	struct rte_mempool *pool = lab->pool;
+	int rc = measure_capture(lab, "captured", NULL, MT_LIVE_MAX_SNAP, rounds);
+
+	if (rc == 0)
+		rc = measure_capture(
+			lab, "filter takes none", "udp port 53", MT_LIVE_MAX_SNAP, rounds);
+	lab->pool = rte_pktmbuf_pool_create(
+		"captured", lab->count * 2 - 1, 0, 0, 2048 + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
+	lab->length = 1400;
+	if (rc == 0)
+		rc = lab->pool != NULL
+			? measure_capture(lab, "captured", NULL, MT_LIVE_MAX_SNAP, rounds)
+			: -1;
+	if (rc == 0)
+		rc = measure_capture(lab, "captured, snaplen 128", NULL, 128, rounds);
+	rte_mempool_free(lab->pool);
+	lab->pool = pool;
+	lab->length = 64;
+	return rc;
 }
 
 /* A consumer of the ring that is as fast as can be: it has all and is done with it. */
@@ -262,13 +325,16 @@ int micro_stages(uint32_t frames, unsigned rounds)
 	static struct lab lab;
 	int rc = -1;
 
+	lab.length = 64;
 	lab.count = RTE_MIN(frames / MT_BURST * MT_BURST, (uint32_t)RING_LENGTH);
 	lab.pool = rte_pktmbuf_pool_create("stages", POOL_FRAMES, 256, 0, 512, SOCKET_ID_ANY);
 	lab.frames = calloc(lab.count, sizeof(*lab.frames));
 	if (lab.pool != NULL && lab.frames != NULL) {
 		measure_own_queues(&lab, 1, rounds);
 		measure_own_queues(&lab, MT_DATAPATH_MAX_QUEUES, rounds);
-		rc = measure_ring_output(&lab, rounds);
+		rc = measure_captures(&lab, rounds);
+		if (rc == 0)
+			rc = measure_ring_output(&lab, rounds);
 		if (rc == 0)
 			rc = measure_two_cores(&lab, rounds);
 	}

@@ -41,6 +41,7 @@ done
 command -v dpdk-testpmd >/dev/null || lab_skip "dpdk-testpmd is absent: apt-get install dpdk-dev"
 [ -x "$LAB_BUILD/mirrortapd" ] || lab_die "build first: meson setup build && ninja -C build"
 hugepages=512
+[[ " ${names[*]} " != *" pcap "* ]] || hugepages=768 # a long ring
 [[ " ${names[*]} " != *" sets "* ]] || hugepages=3072 # a million frames, preloaded
 lab_begin bench
 lab_hugepages_up "$hugepages"

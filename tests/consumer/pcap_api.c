@@ -128,6 +128,7 @@ static void reading(const char *device, const char *argument)
 
 	CHECK(pcap_dispatch(pcap, 5, count_one, (void *)&count) == 5 && count == 5);
 	CHECK(pcap_next(pcap, &header) != NULL && header.len >= header.caplen);
+	CHECK(header.ts.tv_sec > 1700000000 && header.ts.tv_usec < 1000000);
 	CHECK(pcap_next_ex(pcap, &next, &bytes) == 1 && next->caplen >= 14 && bytes[12] == 0x08);
 	CHECK(pcap_loop(pcap, 100, count_one, (void *)&count) == 0 && count == 105);
 	count += 2;

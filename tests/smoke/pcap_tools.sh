@@ -31,6 +31,7 @@ ports:
 http: {control_socket: $LAB_TMP/d.sock}
 outputs:
   - {name: copied, type: ring, length: 1024, when_absent: keep, mode: copy}
+  - {name: cut, type: ring, length: 1024, when_absent: keep, snap: 96}
 YAML
         for ring in "$@"; do
             echo "  - {name: $ring, type: ring, length: 1024, when_absent: keep}"
@@ -60,6 +61,22 @@ same() {
         || lab_die "$1: another result than from the file"
 }
 
+# long_but_cut FILE SNAPLEN: its frames are 96 bytes of more than 8,000 each.
+long_but_cut() {
+    "$LAB_PYTHON" - "$@" <<'PYTHON'
+import struct, sys
+with open(sys.argv[1], "rb") as file:
+    assert struct.unpack("<IHHiIII", file.read(24))[5] == int(sys.argv[2]), "snapshot length of the file"
+    records = 0
+    while header := file.read(16):
+        _, _, captured, length = struct.unpack("<IIII", header)
+        assert captured == 96 and length > 8000, (captured, length)
+        file.read(captured)
+        records += 1
+assert records > 0
+PYTHON
+}
+
 # --- tcpdump ---
 start all filtered queue0 queue1 short in out nano number user
 run tcpdump -ni mirrortap:all -c "$COUNT" -w "$LAB_TMP/all.pcap" 2>"$LAB_TMP/all.err"
@@ -85,18 +102,11 @@ done
 tcpdump -tnr "$LAB_TMP/inner.pcapng" 'len > 8000' >"$LAB_TMP/long.file" 2>/dev/null
 run tcpdump -ni mirrortap:short -s 96 -c "$(wc -l <"$LAB_TMP/long.file")" -w "$LAB_TMP/short.pcap" \
     'len > 8000 and ether[7999] = 120' 2>"$LAB_TMP/short.err"
-"$LAB_PYTHON" - "$LAB_TMP/short.pcap" <<'PYTHON'
-import struct, sys
-with open(sys.argv[1], "rb") as file:
-    assert struct.unpack("<IHHiIII", file.read(24))[5] == 96, "snapshot length of the file"
-    records = 0
-    while header := file.read(16):
-        _, _, captured, length = struct.unpack("<IIII", header)
-        assert captured == 96 and length > 8000, (captured, length)
-        file.read(captured)
-        records += 1
-assert records > 0
-PYTHON
+long_but_cut "$LAB_TMP/short.pcap" 96
+# So does the output itself.
+run tcpdump -ni mirrortap:cut -c "$COUNT" -w "$LAB_TMP/cut.pcap" 2>"$LAB_TMP/cut.err"
+tcpdump -r "$LAB_TMP/cut.pcap" -w "$LAB_TMP/cut-long.pcap" 'len > 8000' 2>/dev/null
+long_but_cut "$LAB_TMP/cut-long.pcap" 262144
 # Nanoseconds.
 run tcpdump -ni mirrortap:nano --time-stamp-precision=nano -c "$COUNT" -w "$LAB_TMP/nano.pcap" \
     2>"$LAB_TMP/nano.err"

@@ -108,7 +108,7 @@ static const struct {
 	{"? [a, b]\n"
 	 ": c\n",
 		":1: holds a key that is a list; allowed here: dataplane, ports, tunnels, "
-		"sessions, filters, outputs, http, health"},
+		"sessions, filters, dedup, reorder, outputs, http, health"},
 	/* missing keys */
 	{"{}\n", ":1: dataplane: is missing: a mapping with at least lcores"},
 	{PORTS, ":1: dataplane: is missing: a mapping with at least lcores"},
@@ -142,7 +142,7 @@ static const struct {
 	{BASE "queues: 1\n",
 		":3: queues: unknown key; allowed here: dataplane, ports, tunnels, sessions, "
 		"filters, "
-		"outputs, http, health"},
+		"dedup, reorder, outputs, http, health"},
 	{"dataplane:\n"
 	 "  lcores: \"0-1\"\n"
 	 "  lcore: \"1\"\n" PORTS,
@@ -175,14 +175,14 @@ static const struct {
 		"host_interface_backend, host_rate, buffer_bytes, buffers, descriptors"},
 	{BASE "<<: {a: b}\n",
 		":3: <<: unknown key; allowed here: dataplane, ports, tunnels, sessions, filters, "
-		"outputs, http, health"},
+		"dedup, reorder, outputs, http, health"},
 	{BASE "a.b[1]: 3\n",
 		":3: a.b[1]: unknown key; allowed here: dataplane, ports, tunnels, sessions, "
 		"filters, "
-		"outputs, http, health"},
+		"dedup, reorder, outputs, http, health"},
 	{BASE "\"a\\nb\": 3\n",
 		":3: a?b: unknown key; allowed here: dataplane, ports, tunnels, sessions, filters, "
-		"outputs, http, health"},
+		"dedup, reorder, outputs, http, health"},
 	/* repeated keys */
 	{BASE "ports: []\n",
 		":3: ports: is here for the second time, first in line 2; keep one of them"},
@@ -365,6 +365,27 @@ static const struct {
 		"to 1048576"},
 	{BASE "outputs: [{name: a, type: ring, length: 2097152}]\n",
 		":3: outputs[0].length: 2097152 is larger than 1048576"},
+	{BASE "dedup: {window_ms: 0}\n", ":3: dedup.window_ms: 0 is smaller than 1"},
+	{BASE "dedup: {entries: 1000}\n", ":3: dedup.entries: 1000 is smaller than 1024"},
+	{BASE "dedup: {payload_bytes: 63}\n", ":3: dedup.payload_bytes: 63 is smaller than 64"},
+	{BASE "dedup: {window: 50}\n",
+		":3: dedup.window: unknown key; allowed here: window_ms, entries, across_sessions, "
+		"ignore_dscp, payload_bytes"},
+	{BASE "reorder: {window_us: 0}\n", ":3: reorder.window_us: 0 is smaller than 1"},
+	{BASE "reorder: {packets: 9000}\n", ":3: reorder.packets: 9000 is larger than 8192"},
+	{BASE "reorder: {window_ms: 1}\n",
+		":3: reorder.window_ms: unknown key; allowed here: window_us, packets"},
+	{BASE "dedup: {ignore_dscp: 1}\n",
+		":3: dedup.ignore_dscp: \"1\" is unknown; allowed: false, true"},
+	{"dataplane: {lcores: \"0-1\", queues: 2, hash: {include_vni: true}}\n" PORTS "dedup: {}\n",
+		":3: dedup: would miss copies: dataplane.hash sends those of another session to "
+		"another queue; set across_sessions to false, or hash by addresses without "
+		"include_vni"},
+	{"dataplane: {lcores: \"0-1\", queues: 2, hash: {fields: vni}}\n" PORTS
+	 "dedup: {window_ms: 10, across_sessions: true}\n",
+		":3: dedup: would miss copies: dataplane.hash sends those of another session to "
+		"another queue; set across_sessions to false, or hash by addresses without "
+		"include_vni"},
 	/* choices */
 	{"dataplane: {lcores: \"0-1\", hash: {fields: 4-tuple}}\n" PORTS,
 		":1: dataplane.hash.fields: \"4-tuple\" is unknown; allowed: 5-tuple, 2-tuple, "
@@ -672,6 +693,53 @@ static void fills_defaults(void **state)
 	assert_int_equal(tunnels.geneve_ports[0], htons(6081));
 	mt_config_free(config);
 	mt_config_free(NULL);
+}
+
+static void reads_dedup_and_reorder(void **state)
+{
+	static const char lcores[] = "dataplane: {lcores: \"0@0,1@0\", queues: 4,";
+	static struct mt_plan plan;
+	struct mt_config *config;
+	char text[512], error[256];
+
+	(void)state;
+	config = load(BASE);
+	assert_int_equal(config->dedup.window_ms, 0);
+	assert_int_equal(config->reorder.window_us, 0);
+	assert_int_equal(config->reorder.packets, 0);
+	mt_config_free(config);
+
+	config = load(BASE "dedup: {}\nreorder: {}\n");
+	assert_int_equal(config->reorder.window_us, 1000);
+	assert_int_equal(config->reorder.packets, 1024);
+	assert_int_equal(config->dedup.window_ms, 50);
+	assert_int_equal(config->dedup.entries, 262144);
+	assert_int_equal(config->dedup.payload_bytes, MT_DEDUP_MAX_BYTES);
+	assert_true(config->dedup.across_sessions);
+	assert_false(config->dedup.ignore_dscp);
+	mt_config_free(config);
+
+	/* What several queues may not have across sessions, they may within one. */
+	snprintf(text, sizeof(text),
+		"%s hash: {include_vni: true}}\n" PORTS "dedup: {window_ms: 200, entries: 5000, "
+		"across_sessions: false, ignore_dscp: true, payload_bytes: 64}\n"
+		"reorder: {window_us: 300, packets: 8192}\n",
+		lcores);
+	config = load(text);
+	assert_int_equal(config->dedup.window_ms, 200);
+	assert_int_equal(config->dedup.entries, 5000);
+	assert_int_equal(config->dedup.payload_bytes, 64);
+	assert_false(config->dedup.across_sessions);
+	assert_true(config->dedup.ignore_dscp);
+	assert_int_equal(mt_plan_make(config, &plan, error, sizeof(error)), 0);
+	assert_int_equal(plan.dedup_bytes, 4 * mt_dedup_bytes(5000));
+	assert_true(mt_dedup_bytes(5000) >= 8192 * sizeof(struct mt_dedup_entry));
+	assert_int_equal(plan.total_bytes,
+		plan.ports[0].bytes + MT_PLAN_WORKER_BYTES + plan.dedup_bytes + plan.reorder_bytes);
+	assert_int_equal(plan.reorder_bytes, 4 * mt_reorder_bytes(8192));
+	/* All queues may hold as many buffers of one port as they may hold. */
+	assert_int_equal(plan.ports[0].mbufs, 65535);
+	mt_config_free(config);
 }
 
 /* Every key of the contract that this version supports. */
@@ -1055,6 +1123,7 @@ int main(void)
 		cmocka_unit_test(refuses_files),
 		cmocka_unit_test(refuses_nul_bytes),
 		cmocka_unit_test(fills_defaults),
+		cmocka_unit_test(reads_dedup_and_reorder),
 		cmocka_unit_test(reads_every_key),
 		cmocka_unit_test(parses_lcores),
 		cmocka_unit_test(refuses_plans),

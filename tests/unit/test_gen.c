@@ -166,8 +166,8 @@ static void malformed_frames_get_their_verdicts(void **state)
 		}
 	}
 	/* All but accepted, what sessions and filters say (4), and no_headroom, host_full,
-	 * queue_full, stopped: the daemon's own. */
-	assert_int_equal(kinds, MT_VERDICT_COUNT - 9);
+	 * queue_full, duplicate, stopped: the daemon's own. */
+	assert_int_equal(kinds, MT_VERDICT_COUNT - 10);
 }
 
 /* Every shape at every small size, with every truncation that matters. */

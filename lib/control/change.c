@@ -79,6 +79,12 @@ static bool settle(struct change *change)
 
 /* --- what is left behind --- */
 
+static void flush(struct mt_output *output)
+{
+	if (output->ops->flush != NULL)
+		output->ops->flush(output);
+}
+
 /* Its counters end here: no one can read them afterwards. */
 static void tell_removed(struct mt_output *output)
 {
@@ -101,10 +107,8 @@ static void tell_removed(struct mt_output *output)
 static void close_outputs(struct mt_leftover *left)
 {
 	/* All are told first, so that their readers leave at the same time. */
-	for (unsigned o = 0; o < left->outputs_count; o++) {
-		if (left->outputs[o]->ops->flush != NULL)
-			left->outputs[o]->ops->flush(left->outputs[o]);
-	}
+	for (unsigned o = 0; o < left->outputs_count; o++)
+		flush(left->outputs[o]);
 	for (unsigned o = 0; o < left->outputs_count; o++) {
 		tell_removed(left->outputs[o]);
 		mt_output_destroy(left->outputs[o]);
@@ -344,8 +348,6 @@ static void close_one(struct running *running)
 {
 	struct mt_output *output = running->output;
 
-	if (output->ops->flush != NULL)
-		output->ops->flush(output);
 	running->counts = mt_output_counts_of(output);
 	running->errors = atomic_load_explicit(&output->errors, memory_order_relaxed);
 	mt_output_destroy(output);
@@ -358,7 +360,7 @@ static void go_on(struct change *change, struct mt_output *output, int r)
 {
 	struct running *running = &change->running[r];
 
-	output->earlier = running->counts;
+	atomic_store_explicit(&output->earlier, running->counts, memory_order_release);
 	running->counts = NULL;
 	atomic_fetch_add_explicit(&output->errors, running->errors, memory_order_relaxed);
 }
@@ -378,6 +380,10 @@ static int make_room(struct change *change)
 	if (!settle(change))
 		return -EBUSY;
 	show(daemon, change->before, change->before_policy, snapshot, notes);
+	for (unsigned r = 0; r < change->before->outputs_count; r++) {
+		if (change->running[r].blocks)
+			flush(change->running[r].output);
+	}
 	for (unsigned r = 0; r < change->before->outputs_count; r++) {
 		if (change->running[r].blocks)
 			close_one(&change->running[r]);
@@ -451,8 +457,7 @@ static void take_counts_back(struct change *change, unsigned o)
 
 	if (r < 0 || change->running[r].counts != NULL)
 		return;
-	change->running[r].counts = change->outputs[o]->earlier;
-	change->outputs[o]->earlier = NULL;
+	change->running[r].counts = atomic_exchange(&change->outputs[o]->earlier, NULL);
 }
 
 /* The running configuration is as it was. The outputs that made room are opened again. */

@@ -286,32 +286,18 @@ static bool wait_for_ring(const struct rte_ring *ring, uint64_t end)
 	return true;
 }
 
-static uint32_t count_held(const struct mt_datapath *datapath)
-{
-	uint32_t held = 0;
-
-	for (uint16_t q = 0; q < datapath->queues_count; q++) {
-		if (datapath->queues[q]->reorder != NULL)
-			held += __atomic_load_n(
-				&datapath->queues[q]->reorder->held, __ATOMIC_RELAXED);
-	}
-	return held;
-}
-
-/* Until what is held back now, to be put in order, has been let go: others may be held all the
- * time, but none for longer than the window. */
+/* Until what is held back to be put in order now has been held for long enough, and an owner's loop
+ * has let it go. */
 static bool wait_for_held(struct mt_datapath *datapath, uint64_t end)
 {
-	const struct mt_snapshot *snapshot =
-		atomic_load_explicit(&datapath->snapshot, memory_order_acquire);
-	uint64_t begin = rte_rdtsc();
+	const uint64_t window = atomic_load(&datapath->snapshot)->reorder_window_tsc;
+	const uint64_t begin = rte_rdtsc();
 
-	if (count_held(datapath) == 0)
+	if (window == 0)
 		return true;
-	while (rte_rdtsc() - begin <= snapshot->reorder_window_tsc && count_held(datapath) > 0) {
-		if (!wait_a_little(end))
-			return false;
-	}
+	end += window * rte_get_timer_hz() / rte_get_tsc_hz();
+	while (rte_rdtsc() - begin <= window)
+		wait_a_little(end);
 	return synchronize(datapath, end);
 }
 

@@ -94,8 +94,9 @@ static inline void mt_datapath_publish(
  * them before the call. Control thread. Returns false if one did not within `limit_ms`. */
 bool mt_datapath_synchronize(struct mt_datapath *datapath, unsigned limit_ms);
 
-/* The same, and until every frame that was on its way to a queue's owner has been delivered: then
- * nothing is left that was decided under what was published before. */
+/* The same, and until every frame that was on its way to a queue's owner, or is held back there to
+ * be put in order, has been delivered: then nothing is left that was decided under what was
+ * published before. The time that frames are held back comes on top of the limit. */
 bool mt_datapath_settle(struct mt_datapath *datapath, unsigned limit_ms);
 
 /* The frames of a batch that go to one queue. */

@@ -93,6 +93,7 @@ void mt_output_read(struct mt_output *output, uint16_t queue, struct mt_output_c
 	uint64_t *in_flight)
 {
 	struct mt_output_queue *q = &output->per_queue[queue];
+	const struct mt_output_counts *earlier;
 
 	*in_flight = 0;
 	if (output->ops->read != NULL)
@@ -100,8 +101,9 @@ void mt_output_read(struct mt_output *output, uint16_t queue, struct mt_output_c
 	else
 		mt_commit_read(&q->commit, (uint64_t *)counts, (const uint64_t *)&q->counts,
 			sizeof(*counts));
-	if (output->earlier != NULL)
-		add(counts, &output->earlier[queue]);
+	earlier = atomic_load_explicit(&output->earlier, memory_order_acquire);
+	if (earlier != NULL)
+		add(counts, &earlier[queue]);
 }
 
 /* --- an output that could not be opened again --- */

@@ -134,9 +134,9 @@ struct mt_output {
 	/* The last error, in words; stays after it was mended. Writer and reader: control only. */
 	char error[MT_OUTPUT_MAX_ERROR];
 	struct mt_output_queue *per_queue; /* [queues] */
-	/* [queues] What the outputs counted whose place this one took; NULL: it took none. Set
-	 * before anyone else sees the output. */
-	struct mt_output_counts *earlier;
+	/* [queues] What the outputs counted whose place this one took; NULL: it took none. Writer:
+	 * control, before workers see the output. Readers: all, its own thread at any time. */
+	_Atomic(struct mt_output_counts *) earlier;
 	struct mt_ethdev_life *life; /* of its device; NULL: it stands on none */
 };
 

@@ -12,6 +12,7 @@
 #include <rte_memcpy.h>
 #include <rte_prefetch.h>
 
+#include "output/monotonic.h"
 #include "output/release.h"
 
 enum {
@@ -475,6 +476,7 @@ static void ring_flush(struct mt_output *output)
 {
 	struct mt_ring_output *ring = output->private;
 
+	ring->flushed_ms = mt_monotonic_ms();
 	for (uint16_t q = 0; q < output->queues; q++)
 		flush_queue(&ring->queues[q], &output->per_queue[q]);
 }

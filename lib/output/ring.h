@@ -64,7 +64,7 @@ struct mt_ring_claims;
 struct mt_ring_output {
 	struct mt_ring_queue *queues;  /* [output->queues] */
 	struct mt_ring_claims *claims; /* NULL: no other process can attach */
-	bool flushed;
+	uint64_t flushed_ms;           /* when consumers were told that it closes; 0: not yet */
 };
 
 /* What is known about a queue's consumer. */
@@ -97,8 +97,8 @@ void mt_ring_read_status(struct mt_output *output, uint16_t queue, struct mt_rin
  * in output->error. */
 int mt_ring_claims_start(struct mt_output *output, const struct mt_output_settings *settings);
 
-/* No one can attach any more. Tells consumers that no more frames come, and gives them a moment to
- * leave. */
+/* No one can attach any more. Gives consumers a moment to leave, from when they were told that no
+ * more frames come. */
 void mt_ring_claims_stop(struct mt_output *output);
 
 /* Consumers that attach from now on are told these names. Returns 0 or -errno. */

@@ -627,7 +627,7 @@ void mt_ring_claims_stop(struct mt_output *output)
 {
 	struct mt_ring_output *ring = output->private;
 	struct mt_ring_claims *claims = ring->claims;
-	uint64_t end = mt_monotonic_ms() + FAREWELL_MS;
+	uint64_t end = (ring->flushed_ms != 0 ? ring->flushed_ms : mt_monotonic_ms()) + FAREWELL_MS;
 	bool left = false;
 
 	if (claims == NULL)

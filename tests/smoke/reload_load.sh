@@ -49,7 +49,7 @@ write() { # write FILE DATAPLANE OUTPUTS: the rest comes from standard input
         printf 'ports:\n  - {name: mirror, device: "net_pcap0,rx_pcap=%s,infinite_rx=1"}\n' \
             "$LAB_TMP/mirrored.pcap"
         printf 'outputs:\n  - {name: all, type: port, device: net_null0}\n%s\n' "$3"
-        printf 'http: {control_socket: %s}\n' "$LAB_TMP/d.sock"
+        printf 'http: {control_socket: %s}\n%s\n' "$LAB_TMP/d.sock" "$ALWAYS"
         cat
     } >"$LAB_TMP/$1"
 }
@@ -186,8 +186,11 @@ load() {
 }
 
 # One worker that does it all, alone on its CPU: what it waits for is not a turn of its neighbour.
+ALWAYS=
 load alone 'lcores: "0@0,1@1", queues: 1'
 [ "$(jq -n "$STALLS <= $RELOADS * $STALLED_SHARE / 100")" = true ] \
     || lab_die "$STALLS of $RELOADS reloads made a loop of more than 1 ms"
-# Two workers with queues of each other: frames are between them when the configuration changes.
+# Two workers with queues of each other: frames are between them, and held back, when the
+# configuration changes.
+ALWAYS='reorder: {window_us: 5000}'
 load shared 'lcores: "0@0,1@1,2@1", queues: 2, queue_length: 512'

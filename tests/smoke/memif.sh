@@ -163,14 +163,14 @@ victim() {
     until [ "$(state kill)" = up ]; do
         check "$((tries += 1))" -le 3 "tries to connect"
         lab_spawn "$LAB_TARGET" "$LAB_TMP/victim.json:$LAB_TMP/victim.log" "$LAB_BUILD/mirrorgen" \
-            --receive --json -d "$(memif 0 client "$BSIZE")" --mbufs 4096 -- --no-huge -m 128
+            --receive --json -d "$(memif 0 client "$BSIZE")" --mbufs 4096 -- --no-huge -m 128 --lcores 0@0
         wait_for "[ \"\$(state kill)\" = up ] || ! lab_running $LAB_PID" 60 "the peer is connected"
     done
 }
 
 # A peer killed in mid-burst, again and again, under all the load that there can be.
 start kill server "$BSIZE" 1 "net_pcap0,rx_pcap=$LAB_TMP/jumbo.pcap,infinite_rx=1"
-for ((round = 0; round < 12; round++)); do
+for ((round = 0; round < 8; round++)); do
     victim
     before=$(count kill .delivered)
     wait_for "[ \$(count kill .delivered) -gt $before ]" 10 "frames are delivered"

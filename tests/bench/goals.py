@@ -42,6 +42,11 @@ def of_kernel(results):
     return row and row["ratios"]["kernel vxlan0, tcpdump"]["median"]
 
 
+def of_forwarding(results):
+    row = find(results, "memif", inner_bytes=64, subject="mirrortapd")
+    return row and row["ratios"]["testpmd io"]["median"]
+
+
 def of_tap(results):
     row = find(results, "pcap", subject="ring without loss")
     return row and row["ratios"]["TAP"]["median"]
@@ -73,6 +78,7 @@ GOALS = (
      "<=", 1.6, "{:.2f}"),
     ("cycles of a hand-over to another core, both sides", hand_over, "<=", 30, "{:.1f}"),
     ("of the kernel's `vxlan0`, per core", of_kernel, ">=", 50, "{:.0f}"),
+    ("of `testpmd io` into the same memif, 64 bytes", of_forwarding, ">=", 0.8, "{:.2f}"),
     ("tcpdump's rate from a ring without loss, of that from a TAP", of_tap, ">=", 12, "{:.0f}"),
     ("cycles at 1,000 VNIs, of those at 1", lambda r: worst(r, "VNIs", "1 VNI", ["1000 VNIs"]),
      "<=", 1.1, "{:.2f}"),

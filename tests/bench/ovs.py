@@ -41,6 +41,7 @@ class Ovs(Subject):
         self.inside = ["ip", "netns", "exec", namespace]
         self.folder = f"{bench.options.work}/ovs"
         self.database = f"unix:{self.folder}/db.sock"
+        self.control = f"{self.folder}/switch.ctl"
         self.environment = ["env", f"OVS_RUNDIR={self.folder}", f"OVS_LOGDIR={self.folder}",
                             f"OVS_DBDIR={self.folder}"]
 
@@ -67,9 +68,9 @@ class Ovs(Subject):
 
     def packets(self):
         """Received, and sent round a second time, which those out of the tunnel are."""
-        said = self.call("ovs-appctl", "dpif-netdev/pmd-stats-show")
-        return [sum(int(n) for n in re.findall(rf"packets {kind}: (\d+)|packet {kind}: (\d+)", said)
-                    for n in n if n) for kind in ("received", "recirculations")]
+        said = self.call("ovs-appctl", f"--target={self.control}", "dpif-netdev/pmd-stats-show")
+        return [sum(map(int, re.findall(rf"{kind}: (\d+)", said)))
+                for kind in ("packets received", "packet recirculations")]
 
     def measure(self, seconds):
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -85,9 +86,9 @@ class Ovs(Subject):
                        'other_config:dpdk-extra="--no-pci --file-prefix=mt-bench-ovs'
                        ' -m 512 --log-level=error"')
             with Process(self.bench, [*self.inside, *self.environment, switch(), self.database,
-                                      "--no-chdir"], name="ovs") as process:
-                process.wait_for(lambda: os.path.exists(
-                    f"{self.folder}/ovs-vswitchd.{process.pid}.ctl"), self.name)
+                                      "--no-chdir", f"--unixctl={self.control}"],
+                         name="ovs") as process:
+                process.wait_for(lambda: os.path.exists(self.control), self.name)
                 self.configure()
                 process.wait_for(lambda: self.packets()[1] > 1000000, self.name)
                 rate = self.rate(process, seconds)

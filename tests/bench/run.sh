@@ -3,7 +3,7 @@
 # Benchmarks. Never part of pass or fail: machines differ, and so do their moods.
 set -eu
 . "$(dirname "$0")/../lib/lab.sh"
-BENCHES=(hotpath micro sets cores kernel pcap latency memif pktgen)
+BENCHES=(hotpath micro sets cores kernel ovs pcap latency memif pktgen)
 
 usage() {
     cat <<EOF
@@ -46,6 +46,10 @@ hugepages=512
 lab_begin bench
 lab_hugepages_up "$hugepages"
 [[ " ${names[*]} " != *" kernel "* ]] || kernel_lab
+if [[ " ${names[*]} " == *" ovs "* ]]; then
+    [ -e "/run/netns/$LAB_TARGET" ] || lab_namespace "$LAB_TARGET"
+    export MT_BENCH_TARGET=$LAB_TARGET
+fi
 if [[ " ${names[*]} " == *" pcap "* ]]; then
     command -v tcpdump >/dev/null || lab_skip "tcpdump is absent: apt-get install tcpdump"
     [ -e "/run/netns/$LAB_TARGET" ] || lab_target_only

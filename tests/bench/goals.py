@@ -47,6 +47,11 @@ def of_forwarding(results):
     return row and row["ratios"]["testpmd io"]["median"]
 
 
+def taken(results):
+    row = find(results, "consumer", subject="taken by mirrorflows")
+    return row and row["mpps"]["median"]
+
+
 def of_tap(results):
     row = find(results, "pcap", subject="ring without loss")
     return row and row["ratios"]["TAP"]["median"]
@@ -78,6 +83,7 @@ GOALS = (
      "<=", 1.6, "{:.2f}"),
     ("cycles of a hand-over to another core, both sides", hand_over, "<=", 30, "{:.1f}"),
     ("of the kernel's `vxlan0`, per core", of_kernel, ">=", 50, "{:.0f}"),
+    ("Mpps from a ring to a process on another core, for 30 s", taken, ">=", 20, "{:.1f}"),
     ("of `testpmd io` into the same memif, 64 bytes", of_forwarding, ">=", 0.8, "{:.2f}"),
     ("tcpdump's rate from a ring without loss, of that from a TAP", of_tap, ">=", 12, "{:.0f}"),
     ("cycles at 1,000 VNIs, of those at 1", lambda r: worst(r, "VNIs", "1 VNI", ["1000 VNIs"]),

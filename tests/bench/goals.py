@@ -52,6 +52,11 @@ def taken(results):
     return row and row["mpps"]["median"]
 
 
+def written(results):
+    row = find(results, "capture_files", subject="mirrortapd, pcapng")
+    return row and row["gbytes"]["median"]
+
+
 def of_tap(results):
     row = find(results, "pcap", subject="ring without loss")
     return row and row["ratios"]["TAP"]["median"]
@@ -84,6 +89,8 @@ GOALS = (
     ("cycles of a hand-over to another core, both sides", hand_over, "<=", 30, "{:.1f}"),
     ("of the kernel's `vxlan0`, per core", of_kernel, ">=", 50, "{:.0f}"),
     ("Mpps from a ring to a process on another core, for 30 s", taken, ">=", 20, "{:.1f}"),
+    ("GB/s of 1,400-byte frames into capture files in tmpfs, by the clock", written, ">=", 2,
+     "{:.2f}"),
     ("of `testpmd io` into the same memif, 64 bytes", of_forwarding, ">=", 0.8, "{:.2f}"),
     ("tcpdump's rate from a ring without loss, of that from a TAP", of_tap, ">=", 12, "{:.0f}"),
     ("cycles at 1,000 VNIs, of those at 1", lambda r: worst(r, "VNIs", "1 VNI", ["1000 VNIs"]),

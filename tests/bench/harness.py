@@ -325,13 +325,16 @@ def spread(values):
 class Bench:
     """One benchmark: its options, its rows, and what it had to leave out."""
 
-    def __init__(self, name, description):
+    def __init__(self, name, description, more=None):
+        """`more` are options of this benchmark alone, with their defaults."""
         parser = argparse.ArgumentParser(prog=f"tests/bench/run.sh {name}", description=description)
         parser.add_argument("--build", required=True, help=argparse.SUPPRESS)
         parser.add_argument("--work", required=True, help=argparse.SUPPRESS)
         parser.add_argument("--rounds", type=int, default=5)
         parser.add_argument("--seconds", type=float, default=1.5, help="of one subject in one round")
         parser.add_argument("--json", metavar="DIR", help="write DIR/NAME.json too")
+        for option, default in (more or {}).items():
+            parser.add_argument(option, default=default)
         self.name = name
         self.options = parser.parse_args()
         self.machine = machine()
@@ -426,6 +429,8 @@ class Bench:
 
 # What a column shows, in this order; each is there if a row has it.
 FIGURES = {"mpps": ("Mpps", "{:.2f}"), "cycles": ("TSC cycles", "{:.1f}"),
+           "gbytes": ("GB/s by the clock", "{:.2f}"),
+           "gbytes_cpu": ("GB per CPU-second of the writer", "{:.2f}"),
            "instructions": ("instructions", "{:.1f}"),
            "cache_misses": ("cache misses", "{:.2f}"), "cpu_percent": ("% of a CPU in silence", "{:.1f}"),
            "p50_us": ("median, µs", "{:.1f}"), "p99_us": ("p99, µs", "{:.1f}"),

@@ -3,7 +3,7 @@
 # Benchmarks. Never part of pass or fail: machines differ, and so do their moods.
 set -eu
 . "$(dirname "$0")/../lib/lab.sh"
-BENCHES=(hotpath micro sets cores consumer kernel ovs pcap latency memif pktgen)
+BENCHES=(hotpath micro sets cores consumer kernel ovs pcap latency memif capture_files pktgen)
 
 usage() {
     cat <<EOF

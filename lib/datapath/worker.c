@@ -298,7 +298,9 @@ static bool wait_for_held(struct mt_datapath *datapath, uint64_t end)
 	end += window * rte_get_timer_hz() / rte_get_tsc_hz();
 	while (rte_rdtsc() - begin <= window)
 		wait_a_little(end);
-	return synchronize(datapath, end);
+	/* The first ends a loop that may have looked before the time was over, the second covers a
+	 * whole one. */
+	return synchronize(datapath, end) && synchronize(datapath, end);
 }
 
 bool mt_datapath_settle(struct mt_datapath *datapath, unsigned limit_ms)

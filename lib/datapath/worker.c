@@ -30,11 +30,6 @@ const char *mt_stage_name(enum mt_stage stage)
 	return (unsigned)stage < MT_STAGE_COUNT ? names[stage] : "?";
 }
 
-static inline void enter(struct mt_worker *worker, enum mt_stage stage)
-{
-	atomic_store_explicit(&worker->stage, stage, memory_order_relaxed);
-}
-
 static void count_batch(struct mt_worker *worker, const struct mt_rx *rx,
 	const struct mt_batch *batch, uint16_t received)
 {
@@ -58,11 +53,11 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 	struct mt_batch batch;
 	uint16_t received;
 
-	enter(worker, MT_STAGE_RECEIVE);
+	mt_worker_enter(worker, MT_STAGE_RECEIVE);
 	received = rte_eth_rx_burst(rx->port_id, rx->queue_id, batch.frames, MT_BURST);
 	if (received == 0)
 		return 0;
-	enter(worker, MT_STAGE_DECAPSULATE);
+	mt_worker_enter(worker, MT_STAGE_DECAPSULATE);
 	batch.count = received;
 	batch.dropped_count = 0;
 	batch.host_count = 0;
@@ -74,11 +69,11 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 
 	mt_stage_decapsulate(worker->snapshot, &batch);
 	if (worker->snapshot->policy != NULL && batch.count > 0) {
-		enter(worker, MT_STAGE_POLICY);
+		mt_worker_enter(worker, MT_STAGE_POLICY);
 		mt_stage_policy(worker, &batch);
 	}
 	if (unlikely(batch.host_count > 0)) {
-		enter(worker, MT_STAGE_HOST);
+		mt_worker_enter(worker, MT_STAGE_HOST);
 		mt_stage_host(worker, rx->port, &batch);
 	}
 	/* Counted before anything goes on to another worker, so that the ledger never sees more
@@ -88,7 +83,7 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 		mt_release(batch.dropped, batch.dropped_count);
 	mt_sessions_count(&worker->sessions, &batch);
 	if (likely(batch.count > 0)) {
-		enter(worker, MT_STAGE_SPREAD);
+		mt_worker_enter(worker, MT_STAGE_SPREAD);
 		mt_stage_spread(worker, &batch);
 	}
 	return received;
@@ -125,6 +120,7 @@ static uint16_t poll_outputs(struct mt_worker *worker)
 	const uint16_t queues = RTE_MIN(worker->owned_count, POLLED_QUEUES);
 	uint16_t count = 0;
 
+	mt_worker_enter(worker, MT_STAGE_DELIVER);
 	for (uint16_t n = 0; n < queues; n++) {
 		uint16_t queue = worker->owned[worker->next_polled];
 
@@ -233,7 +229,7 @@ int mt_worker_run(void *arg)
 		worker->snapshot = atomic_load_explicit(&datapath->snapshot, memory_order_acquire);
 		packets = receive_all(worker, phase);
 		packets += serve_queues(worker, phase);
-		enter(worker, MT_STAGE_IDLE);
+		mt_worker_enter(worker, MT_STAGE_IDLE);
 		rte_rcu_qsbr_quiescent(datapath->readers, worker->index);
 		if (unlikely(++loops % HOUSEKEEPING_LOOPS == 0))
 			mt_clock_set(&worker->clock);

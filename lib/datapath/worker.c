@@ -135,12 +135,20 @@ static uint16_t poll_outputs(struct mt_worker *worker)
 	return count;
 }
 
-static uint32_t serve_queues(struct mt_worker *worker, int phase)
+static uint32_t serve_rings(struct mt_worker *worker)
 {
 	uint32_t count = 0;
 
 	for (uint16_t f = 0; f < worker->fed_count; f++)
 		count += serve_ring(worker, worker->fed[f]);
+	return count;
+}
+
+/* What is left to do with frames that a loop had before. Returns how many these were. */
+static uint32_t finish(struct mt_worker *worker, int phase)
+{
+	uint32_t count = 0;
+
 	if (unlikely(worker->snapshot->reorder_window_tsc != 0)) {
 		for (uint16_t n = 0; n < worker->owned_count; n++)
 			count +=
@@ -190,12 +198,14 @@ static void count_longest(struct mt_worker *worker, uint64_t cycles)
 		mt_count(&worker->load.slow_loops, 1);
 }
 
-/* Charges the loop that began at `begin` to work or to waiting. Returns the time now. */
-static uint64_t count_load(struct mt_worker *worker, uint64_t begin, uint32_t packets)
+/* Charges the loop that began at `begin` to work or to waiting. `finished` frames are work, but
+ * were counted when they came. Returns the time now. */
+static uint64_t count_load(
+	struct mt_worker *worker, uint64_t begin, uint32_t packets, uint32_t finished)
 {
 	uint64_t now = rte_rdtsc();
 
-	if (packets > 0) {
+	if (packets + finished > 0) {
 		mt_count(&worker->load.busy_cycles, now - begin);
 		count_longest(worker, now - begin);
 		mt_count(&worker->load.packets, packets);
@@ -222,20 +232,21 @@ int mt_worker_run(void *arg)
 	begin = rte_rdtsc();
 	for (;;) {
 		int phase = atomic_load_explicit(&datapath->phase, memory_order_acquire);
-		uint32_t packets;
+		uint32_t packets, finished;
 
 		if (unlikely(phase == MT_PHASE_STOP))
 			break;
 		worker->snapshot = atomic_load_explicit(&datapath->snapshot, memory_order_acquire);
 		packets = receive_all(worker, phase);
-		packets += serve_queues(worker, phase);
+		packets += serve_rings(worker);
+		finished = finish(worker, phase);
 		mt_worker_enter(worker, MT_STAGE_IDLE);
 		rte_rcu_qsbr_quiescent(datapath->readers, worker->index);
 		if (unlikely(++loops % HOUSEKEEPING_LOOPS == 0))
 			mt_clock_set(&worker->clock);
 		atomic_store_explicit(&worker->heartbeat, loops, memory_order_relaxed);
-		mt_idle_after(&worker->idle, packets);
-		begin = count_load(worker, begin, packets);
+		mt_idle_after(&worker->idle, packets + finished);
+		begin = count_load(worker, begin, packets, finished);
 	}
 	rte_rcu_qsbr_thread_offline(datapath->readers, worker->index);
 	rte_rcu_qsbr_thread_unregister(datapath->readers, worker->index);

@@ -60,6 +60,7 @@ struct change {
 	struct mt_policy *policy;
 	struct mt_output *outputs[MT_SNAPSHOT_MAX_OUTPUTS]; /* NULL: not open yet */
 	bool published; /* something else than `before_snapshot` was, on the way */
+	bool offered;   /* the new outputs among it: a worker may know them */
 	char summary[MT_RELOAD_TEXT];
 };
 
@@ -432,14 +433,17 @@ static bool is_new(const struct change *change, unsigned o)
 	return change->outputs[o] != NULL;
 }
 
-static void open_again(struct change *change, unsigned r)
+/* `taken`: a new output still has what it stands on. */
+static void open_again(struct change *change, unsigned r, bool taken)
 {
 	struct running *running = &change->running[r];
 	const struct mt_config_output *config = &change->before->outputs[r];
-	char error[MT_OUTPUT_MAX_ERROR + MT_OUTPUT_MAX_NAME] = "";
+	char error[MT_OUTPUT_MAX_ERROR + MT_OUTPUT_MAX_NAME] =
+		"a worker may still use the new one; reload when it goes on";
 
-	running->output = mt_outputs_open(
-		change->daemon, config, &change->before->policy, error, sizeof(error));
+	if (!taken)
+		running->output = mt_outputs_open(
+			change->daemon, config, &change->before->policy, error, sizeof(error));
 	if (running->output == NULL) {
 		append(change->error, change->error_size, "; it can't be opened again: %s", error);
 		running->output = mt_outputs_open_lost(change->daemon, config);
@@ -460,40 +464,75 @@ static void take_counts_back(struct change *change, unsigned o)
 	change->running[r].counts = atomic_exchange(&change->outputs[o]->earlier, NULL);
 }
 
-/* The running configuration is as it was. The outputs that made room are opened again. */
-static void take_back(struct change *change)
+/* A worker that is stuck may use new outputs until the next reload, if it was ever given them. */
+static void drop_new_outputs(struct change *change, bool settled)
 {
-	struct mt_output_notes notes[MT_SNAPSHOT_MAX_OUTPUTS] = {0};
-	struct mt_daemon *daemon = change->daemon;
-	struct mt_snapshot *snapshot;
-	bool settled = true;
-
 	for (unsigned o = 0; o < change->config->outputs_count; o++) {
 		if (!is_new(change, o))
 			continue;
 		take_counts_back(change, o);
-		mt_output_destroy(change->outputs[o]); /* no worker ever saw it */
+		if (settled || !change->offered)
+			mt_output_destroy(change->outputs[o]);
+		else
+			leave_output(change, change->outputs[o]);
 	}
-	leave_policy(change, change->policy);
-	change->old->config = change->config;
-	if (!change->published) {
-		clear_up(change, true);
-		return;
+}
+
+/* What others see stays for good: the running configuration without the outputs that made room. */
+static void stay_without(struct change *change)
+{
+	struct mt_leftover *old = change->old;
+
+	mt_log(MT_LOG_ERROR, "reload: no memory to take it back whole: restart");
+	for (unsigned s = 0; s < old->snapshots_count; s++) {
+		if (old->snapshots[s] == change->daemon->snapshot)
+			old->snapshots[s] = change->before_snapshot;
 	}
 	for (unsigned r = 0; r < change->before->outputs_count; r++) {
 		if (change->running[r].closed)
-			open_again(change, r);
+			mt_output_destroy(change->running[r].output); /* no worker ever saw it */
+	}
+}
+
+/* The outputs that made room are opened again. */
+static bool fill_room(struct change *change, bool settled)
+{
+	struct mt_output_notes notes[MT_SNAPSHOT_MAX_OUTPUTS] = {0};
+	struct mt_daemon *daemon = change->daemon;
+	struct mt_snapshot *snapshot;
+
+	for (unsigned r = 0; r < change->before->outputs_count; r++) {
+		if (change->running[r].closed)
+			open_again(change, r, change->offered && !settled);
 	}
 	snapshot = running_snapshot(change, true, notes);
-	if (snapshot != NULL) {
-		leave_snapshot(change, change->before_snapshot);
-		mt_datapath_publish(&daemon->datapath, snapshot);
-		settled = settle(change);
-		show(daemon, change->before, change->before_policy, snapshot, notes);
-	} else {
-		mt_log(MT_LOG_ERROR, "reload: no memory to take it back whole: restart");
-		settled = false; /* what was published last stays */
+	if (snapshot == NULL) {
+		stay_without(change);
+		return settled;
 	}
+	leave_snapshot(change, change->before_snapshot);
+	mt_datapath_publish(&daemon->datapath, snapshot);
+	settled = settle(change);
+	show(daemon, change->before, change->before_policy, snapshot, notes);
+	return settled;
+}
+
+/* The running configuration is as it was. */
+static void take_back(struct change *change)
+{
+	struct mt_daemon *daemon = change->daemon;
+	bool settled = true;
+
+	/* What others see has none of the new outputs, and only such as are still open. */
+	if (change->published) {
+		mt_datapath_publish(&daemon->datapath, daemon->snapshot);
+		settled = settle(change);
+	}
+	drop_new_outputs(change, settled);
+	leave_policy(change, change->policy);
+	change->old->config = change->config;
+	if (daemon->snapshot != change->before_snapshot)
+		settled = fill_room(change, settled);
 	clear_up(change, settled);
 }
 
@@ -521,6 +560,7 @@ static int publish_between(
 	for (unsigned o = 0; o < outputs->outputs_count; o++)
 		mt_snapshot_add_output(snapshot, outputs->outputs[o], outputs->places[o]);
 	change->published = true;
+	change->offered = outputs != change->daemon->snapshot;
 	mt_datapath_publish(&change->daemon->datapath, snapshot);
 	return settle(change) ? 0 : -EBUSY;
 }

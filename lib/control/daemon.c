@@ -14,6 +14,7 @@
 #include <rte_random.h>
 #include <rte_timer.h>
 
+#include "control/change.h"
 #include "control/lifecycle.h"
 #include "control/log.h"
 #include "control/snapshot.h"
@@ -394,6 +395,8 @@ void mt_daemon_stop(struct mt_daemon *daemon)
 	}
 	for (unsigned o = 0; daemon->snapshot != NULL && o < daemon->snapshot->outputs_count; o++)
 		mt_output_destroy(daemon->snapshot->outputs[o]);
+	/* Outputs among it, which close with all there that they were opened with. */
+	mt_change_free_leftovers(daemon);
 	for (unsigned p = 0; p < daemon->ports_count; p++)
 		mt_port_stop(&daemon->ports[p]);
 	for (unsigned p = 0; p < daemon->ports_count; p++)

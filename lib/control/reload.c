@@ -123,7 +123,6 @@ void mt_reload_read(struct mt_daemon *daemon, struct mt_reload_status *status)
 
 void mt_reload_free(struct mt_daemon *daemon)
 {
-	mt_change_free_leftovers(daemon);
 	close(daemon->reload.wake_fd);
 	pthread_cond_destroy(&daemon->reload.changed);
 	pthread_mutex_destroy(&daemon->reload.lock);

@@ -24,6 +24,7 @@ void mt_stage_deliver(struct mt_worker *worker, uint16_t queue, struct rte_mbuf 
 	const struct mt_snapshot *snapshot = worker->snapshot;
 	struct mt_queue_counters *counters = &worker->datapath->queues[queue]->counters;
 
+	mt_worker_enter(worker, MT_STAGE_DELIVER);
 	mt_commit_begin(&counters->commit);
 	mt_count(&counters->counts.accepted, count);
 	mt_count(&counters->counts.accepted_bytes, bytes);

@@ -30,11 +30,6 @@ const char *mt_stage_name(enum mt_stage stage)
 	return (unsigned)stage < MT_STAGE_COUNT ? names[stage] : "?";
 }
 
-static inline void enter(struct mt_worker *worker, enum mt_stage stage)
-{
-	atomic_store_explicit(&worker->stage, stage, memory_order_relaxed);
-}
-
 static void count_batch(struct mt_worker *worker, const struct mt_rx *rx,
 	const struct mt_batch *batch, uint16_t received)
 {
@@ -58,11 +53,11 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 	struct mt_batch batch;
 	uint16_t received;
 
-	enter(worker, MT_STAGE_RECEIVE);
+	mt_worker_enter(worker, MT_STAGE_RECEIVE);
 	received = rte_eth_rx_burst(rx->port_id, rx->queue_id, batch.frames, MT_BURST);
 	if (received == 0)
 		return 0;
-	enter(worker, MT_STAGE_DECAPSULATE);
+	mt_worker_enter(worker, MT_STAGE_DECAPSULATE);
 	batch.count = received;
 	batch.dropped_count = 0;
 	batch.host_count = 0;
@@ -74,11 +69,11 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 
 	mt_stage_decapsulate(worker->snapshot, &batch);
 	if (worker->snapshot->policy != NULL && batch.count > 0) {
-		enter(worker, MT_STAGE_POLICY);
+		mt_worker_enter(worker, MT_STAGE_POLICY);
 		mt_stage_policy(worker, &batch);
 	}
 	if (unlikely(batch.host_count > 0)) {
-		enter(worker, MT_STAGE_HOST);
+		mt_worker_enter(worker, MT_STAGE_HOST);
 		mt_stage_host(worker, rx->port, &batch);
 	}
 	/* Counted before anything goes on to another worker, so that the ledger never sees more
@@ -88,7 +83,7 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 		mt_release(batch.dropped, batch.dropped_count);
 	mt_sessions_count(&worker->sessions, &batch);
 	if (likely(batch.count > 0)) {
-		enter(worker, MT_STAGE_SPREAD);
+		mt_worker_enter(worker, MT_STAGE_SPREAD);
 		mt_stage_spread(worker, &batch);
 	}
 	return received;
@@ -125,6 +120,7 @@ static uint16_t poll_outputs(struct mt_worker *worker)
 	const uint16_t queues = RTE_MIN(worker->owned_count, POLLED_QUEUES);
 	uint16_t count = 0;
 
+	mt_worker_enter(worker, MT_STAGE_DELIVER);
 	for (uint16_t n = 0; n < queues; n++) {
 		uint16_t queue = worker->owned[worker->next_polled];
 
@@ -139,12 +135,20 @@ static uint16_t poll_outputs(struct mt_worker *worker)
 	return count;
 }
 
-static uint32_t serve_queues(struct mt_worker *worker, int phase)
+static uint32_t serve_rings(struct mt_worker *worker)
 {
 	uint32_t count = 0;
 
 	for (uint16_t f = 0; f < worker->fed_count; f++)
 		count += serve_ring(worker, worker->fed[f]);
+	return count;
+}
+
+/* What is left to do with frames that a loop had before. Returns how many these were. */
+static uint32_t finish(struct mt_worker *worker, int phase)
+{
+	uint32_t count = 0;
+
 	if (unlikely(worker->snapshot->reorder_window_tsc != 0)) {
 		for (uint16_t n = 0; n < worker->owned_count; n++)
 			count +=
@@ -194,12 +198,14 @@ static void count_longest(struct mt_worker *worker, uint64_t cycles)
 		mt_count(&worker->load.slow_loops, 1);
 }
 
-/* Charges the loop that began at `begin` to work or to waiting. Returns the time now. */
-static uint64_t count_load(struct mt_worker *worker, uint64_t begin, uint32_t packets)
+/* Charges the loop that began at `begin` to work or to waiting. `finished` frames are work, but
+ * were counted when they came. Returns the time now. */
+static uint64_t count_load(
+	struct mt_worker *worker, uint64_t begin, uint32_t packets, uint32_t finished)
 {
 	uint64_t now = rte_rdtsc();
 
-	if (packets > 0) {
+	if (packets + finished > 0) {
 		mt_count(&worker->load.busy_cycles, now - begin);
 		count_longest(worker, now - begin);
 		mt_count(&worker->load.packets, packets);
@@ -226,20 +232,21 @@ int mt_worker_run(void *arg)
 	begin = rte_rdtsc();
 	for (;;) {
 		int phase = atomic_load_explicit(&datapath->phase, memory_order_acquire);
-		uint32_t packets;
+		uint32_t packets, finished;
 
 		if (unlikely(phase == MT_PHASE_STOP))
 			break;
 		worker->snapshot = atomic_load_explicit(&datapath->snapshot, memory_order_acquire);
 		packets = receive_all(worker, phase);
-		packets += serve_queues(worker, phase);
-		enter(worker, MT_STAGE_IDLE);
+		packets += serve_rings(worker);
+		finished = finish(worker, phase);
+		mt_worker_enter(worker, MT_STAGE_IDLE);
 		rte_rcu_qsbr_quiescent(datapath->readers, worker->index);
 		if (unlikely(++loops % HOUSEKEEPING_LOOPS == 0))
 			mt_clock_set(&worker->clock);
 		atomic_store_explicit(&worker->heartbeat, loops, memory_order_relaxed);
-		mt_idle_after(&worker->idle, packets);
-		begin = count_load(worker, begin, packets);
+		mt_idle_after(&worker->idle, packets + finished);
+		begin = count_load(worker, begin, packets, finished);
 	}
 	rte_rcu_qsbr_thread_offline(datapath->readers, worker->index);
 	rte_rcu_qsbr_thread_unregister(datapath->readers, worker->index);
@@ -298,7 +305,9 @@ static bool wait_for_held(struct mt_datapath *datapath, uint64_t end)
 	end += window * rte_get_timer_hz() / rte_get_tsc_hz();
 	while (rte_rdtsc() - begin <= window)
 		wait_a_little(end);
-	return synchronize(datapath, end);
+	/* The first ends a loop that may have looked before the time was over, the second covers a
+	 * whole one. */
+	return synchronize(datapath, end) && synchronize(datapath, end);
 }
 
 bool mt_datapath_settle(struct mt_datapath *datapath, unsigned limit_ms)

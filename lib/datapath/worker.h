@@ -147,6 +147,12 @@ struct mt_worker {
 	struct mt_spread spread;
 } __rte_cache_aligned;
 
+/* Says where the worker is from now on. The worker itself. */
+static inline void mt_worker_enter(struct mt_worker *worker, enum mt_stage stage)
+{
+	atomic_store_explicit(&worker->stage, stage, memory_order_relaxed);
+}
+
 /* Body of a worker's lcore, for rte_eal_remote_launch(); `worker` is a struct mt_worker. Returns 0
  * when the phase is MT_PHASE_STOP. */
 int mt_worker_run(void *worker);

@@ -32,10 +32,27 @@ enum {
 	SHORT_MS = 20,
 };
 
+static uint8_t stage_of(const struct mt_output *output)
+{
+	const struct mt_worker *worker = output->private;
+
+	return atomic_load(&worker->stage);
+}
+
+static _Atomic uint8_t stage_of_send, stage_of_poll; /* the worker's */
+
+static uint16_t sink_poll(struct mt_output *output, uint16_t queue)
+{
+	(void)queue;
+	atomic_store(&stage_of_poll, stage_of(output));
+	return 0;
+}
+
 /* Counts, and frees. */
 static void sink_send(
 	struct mt_output *output, uint16_t queue, struct rte_mbuf **frames, uint16_t count)
 {
+	atomic_store(&stage_of_send, stage_of(output));
 	mt_commit_begin(&output->per_queue[queue].commit);
 	mt_count(&output->per_queue[queue].counts.offered, count);
 	mt_count(&output->per_queue[queue].counts.delivered, count);
@@ -43,7 +60,7 @@ static void sink_send(
 	mt_release(frames, count);
 }
 
-static const struct mt_output_ops sink = {.type = "sink", .send = sink_send};
+static const struct mt_output_ops sink = {.type = "sink", .send = sink_send, .poll = sink_poll};
 
 struct bench {
 	struct mt_datapath datapath;
@@ -73,6 +90,8 @@ static void open_bench(struct bench *bench)
 	assert_non_null(bench->worker);
 	bench->worker->datapath = &bench->datapath;
 	bench->worker->owned_count = 1;
+	for (unsigned o = 0; o < OUTPUTS; o++)
+		bench->outputs[o].private = bench->worker;
 }
 
 static void *run(void *worker)
@@ -195,6 +214,28 @@ static void a_place_is_no_index(void **state)
 	close_bench(&bench);
 }
 
+/* For the log line about a worker that an output does not let go on. */
+static void an_output_is_a_stage(void **state)
+{
+	struct bench bench;
+	struct mt_snapshot snapshot;
+
+	(void)state;
+	open_bench(&bench);
+	atomic_store(&stage_of_send, MT_STAGE_COUNT);
+	atomic_store(&stage_of_poll, MT_STAGE_COUNT);
+	snapshot = snapshot_of(&bench, 0, 0);
+	mt_datapath_publish(&bench.datapath, &snapshot);
+	fill(&bench, 1 << 0);
+	start_worker(&bench);
+	assert_true(mt_datapath_settle(&bench.datapath, LONG_MS));
+	assert_int_equal(delivered(&bench, 0), RING);
+	assert_int_equal(atomic_load(&stage_of_send), MT_STAGE_DELIVER);
+	assert_int_equal(atomic_load(&stage_of_poll), MT_STAGE_DELIVER);
+	stop_worker(&bench);
+	close_bench(&bench);
+}
+
 static void a_stuck_worker_is_seen(void **state)
 {
 	struct rte_mbuf *frames[RING];
@@ -255,6 +296,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_of_before_is_left),
 		cmocka_unit_test(a_place_is_no_index),
+		cmocka_unit_test(an_output_is_a_stage),
 		cmocka_unit_test(a_stuck_worker_is_seen),
 	};
 

@@ -6,6 +6,7 @@
 
 #include <rte_cycles.h>
 
+#include "control/json_text.h"
 #include "control/sessions.h"
 #include "output/ethdev_life.h"
 #include "output/ring.h"
@@ -90,7 +91,7 @@ json_t *mt_api_health(struct mt_daemon *daemon, bool *healthy)
 
 	mt_watch_health(daemon, &health);
 	for (unsigned r = 0; r < health.reasons_count; r++)
-		json_array_append_new(reasons, json_string(health.reasons[r]));
+		json_array_append_new(reasons, mt_json_text(health.reasons[r]));
 	*healthy = health.healthy;
 	return json_pack("{s:s, s:b, s:o}", "status", health.healthy ? "ok" : "unhealthy",
 		"healthy", health.healthy, "reasons", reasons);
@@ -104,9 +105,9 @@ static json_t *reload_status(struct mt_daemon *daemon)
 
 	mt_reload_read(daemon, &status);
 	if (status.last_seconds != 0)
-		last = json_pack("{s:s, s:o, s:s}", "result",
+		last = json_pack("{s:s, s:o, s:o}", "result",
 			status.last.rc == 0 ? "applied" : "refused", "at",
-			count(status.last_seconds), "text", status.last.text);
+			count(status.last_seconds), "text", mt_json_text(status.last.text));
 	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "generation", count(status.generation),
 		"applied_at", count(status.applied_seconds), "applied", count(status.applied),
 		"refused", count(status.refused), "last", last);
@@ -122,10 +123,10 @@ static json_t *live_captures(struct mt_daemon *daemon)
 		const struct mt_live_status *status = &statuses.list[c];
 
 		json_array_append_new(captures,
-			json_pack("{s:o, s:i, s:i, s:s?, s:s?, s:o, s:o, s:i, s:o, s:o, s:o, s:o}",
+			json_pack("{s:o, s:i, s:i, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:o, s:o}",
 				"id", count(status->id), "pid", (int)status->pid, "uid",
-				(int)status->uid, "filter", status->filter, "session",
-				status->session, "vni",
+				(int)status->uid, "filter", mt_json_text(status->filter), "session",
+				mt_json_text(status->session), "vni",
 				status->has_vni ? count(status->vni) : json_null(), "count",
 				status->count != 0 ? count(status->count) : json_null(), "snaplen",
 				(int)status->snap, "since", count(status->since), "packets",
@@ -146,13 +147,14 @@ json_t *mt_api_status(struct mt_daemon *daemon)
 	for (unsigned w = 0; w < daemon->datapath.workers_count; w++)
 		json_array_append_new(workers, worker_status(daemon, w));
 	document = json_pack(
-		"{s:s, s:i, s:s, s:b, s:O, s:o, s:s, s:o, s:s, s:s, s:i, s:i, s:o, s:o}", "version",
+		"{s:s, s:i, s:s, s:b, s:O, s:o, s:o, s:o, s:o, s:s, s:i, s:i, s:o, s:o}", "version",
 		MT_VERSION, "pid", (int)getpid(), "state",
 		mt_daemon_is_draining(daemon) ? "draining" : "running", "healthy", healthy,
 		"warnings", json_object_get(health, "reasons"), "uptime_seconds",
-		count(mt_daemon_uptime(daemon)), "config", daemon->start_config->path, "reload",
-		reload_status(daemon), "file_prefix", daemon->eal.file_prefix, "decapsulation",
-		daemon->simd_name, "control_lcore", (int)daemon->plan->control_lcore, "control_cpu",
+		count(mt_daemon_uptime(daemon)), "config", mt_json_text(daemon->start_config->path),
+		"reload", reload_status(daemon), "file_prefix",
+		mt_json_text(daemon->eal.file_prefix), "decapsulation", daemon->simd_name,
+		"control_lcore", (int)daemon->plan->control_lcore, "control_cpu",
 		daemon->plan->control_cpu, "workers", workers, "captures", live_captures(daemon));
 	json_decref(health);
 	return document;
@@ -207,12 +209,12 @@ static json_t *consumer_document(struct mt_output *output, uint16_t queue)
 	struct mt_ring_status status;
 
 	mt_ring_read_status(output, queue, &status);
-	return json_pack("{s:s, s:b, s:i, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "state",
+	return json_pack("{s:s, s:b, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "state",
 		status.state, "attached", status.attached, "pid", (int)status.pid, "uid",
-		(int)status.uid, "program", status.program, "attaches", count(status.attaches),
-		"heartbeat_age_ms", count(status.heartbeat_age_ms), "processed",
-		count(status.processed), "borrowed", count(status.borrowed), "high_water",
-		count(status.high_water), "misbehaved", count(status.misbehaved));
+		(int)status.uid, "program", mt_json_text(status.program), "attaches",
+		count(status.attaches), "heartbeat_age_ms", count(status.heartbeat_age_ms),
+		"processed", count(status.processed), "borrowed", count(status.borrowed),
+		"high_water", count(status.high_water), "misbehaved", count(status.misbehaved));
 }
 
 static void add_ring(json_t *document, struct mt_output *output)
@@ -252,9 +254,9 @@ static json_t *output_document(struct mt_daemon *daemon, unsigned index)
 	memcpy(error, daemon->notes[index].error, sizeof(error));
 	pthread_mutex_unlock(&daemon->lock);
 	failed = atomic_load_explicit(&output->state, memory_order_relaxed) == MT_OUTPUT_ERROR;
-	json_object_set_new(document, "error", failed ? json_string(error) : json_null());
+	json_object_set_new(document, "error", failed ? mt_json_text(error) : json_null());
 	json_object_set_new(
-		document, "last_error", error[0] != '\0' ? json_string(error) : json_null());
+		document, "last_error", error[0] != '\0' ? mt_json_text(error) : json_null());
 	json_object_set_new(document, "name", json_string(output->name));
 	json_object_set_new(document, "type", json_string(output->ops->type));
 	json_object_set_new(document, "state", json_string(failed ? "error" : "up"));
@@ -310,9 +312,9 @@ static json_t *port_document(struct mt_daemon *daemon, unsigned index,
 	const struct mt_port *port = &daemon->ports[index];
 
 	mt_watch_read_port(daemon, index, sample);
-	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, "
+	return json_pack("{s:s, s:o, s:s, s:s, s:b, s:s, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, "
 			 "s:o, s:o, s:o, s:{s:i, s:i}, s:o, s:o}",
-		"name", port->config->name, "device", port->config->device, "driver",
+		"name", port->config->name, "device", mt_json_text(port->config->device), "driver",
 		sample->device.driver, "link", sample->link ? "up" : "down", "started",
 		sample->started, "mac", sample->mac[0] != '\0' ? sample->mac : "-", "mtu",
 		(int)sample->device.mtu, "numa_node", sample->device.numa_node, "rx_queues",
@@ -367,7 +369,8 @@ json_t *mt_api_sessions(struct mt_daemon *daemon)
 		uint32_t vni = list.sessions[s].vni;
 		const char *name =
 			daemon->policy != NULL ? mt_policy_session_name(daemon->policy, vni) : NULL;
-		json_t *session = json_pack("{s:o, s:s?}", "vni", count(vni), "name", name);
+		json_t *session =
+			json_pack("{s:o, s:o}", "vni", count(vni), "name", mt_json_text(name));
 
 		json_object_update_new(session, session_counts(&list.sessions[s].counts));
 		json_array_append_new(sessions, session);

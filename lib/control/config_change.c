@@ -288,10 +288,35 @@ static bool same_device(const char *left, const char *right)
 	return strcspn(right, ",") == length && strncmp(left, right, length) == 0;
 }
 
+static bool has_interface(const struct mt_config_output *output, const char *interface)
+{
+	if (interface == NULL)
+		return false;
+	if (!output->per_session)
+		return same_text(output->interface, interface);
+	for (unsigned s = 0; s < output->tap_sessions_count; s++) {
+		if (strcmp(output->tap_sessions[s].interface, interface) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Where sessions have interfaces of their own, the key is only a prefix of their names. */
+static bool share_interface(
+	const struct mt_config_output *left, const struct mt_config_output *right)
+{
+	if (!left->per_session)
+		return has_interface(right, left->interface);
+	for (unsigned s = 0; s < left->tap_sessions_count; s++) {
+		if (has_interface(right, left->tap_sessions[s].interface))
+			return true;
+	}
+	return false;
+}
+
 bool mt_config_outputs_collide(
 	const struct mt_config_output *left, const struct mt_config_output *right)
 {
-	return strcmp(left->name, right->name) == 0
-		|| (left->interface != NULL && same_text(left->interface, right->interface))
+	return strcmp(left->name, right->name) == 0 || share_interface(left, right)
 		|| same_device(left->device, right->device);
 }

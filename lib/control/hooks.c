@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -31,14 +32,14 @@ static const char *program_of(const struct mt_hooks *hooks, enum mt_hook hook)
 }
 
 /* Once for each hook: what is wrong with one run is wrong with all, mostly. */
-static void complain(
-	struct mt_hooks *hooks, enum mt_hook hook, uint32_t vni, const char *what, int number)
+static void complain(struct mt_hooks *hooks, enum mt_hook hook, const char *program, uint32_t vni,
+	const char *what, int number)
 {
 	if (hooks->complained[hook])
 		return;
 	hooks->complained[hook] = true;
 	mt_log(MT_LOG_ERROR, "sessions.%s: %s %s %d, for VNI %u; later failures are not told",
-		hook_names[hook], program_of(hooks, hook), what, number, vni);
+		hook_names[hook], program, what, number, vni);
 }
 
 /* The interface where tools find the session: its own, or the one of all. */
@@ -85,26 +86,61 @@ static int spawn(pid_t *pid, const char *program, char *const *arguments)
 	return rc;
 }
 
-static void run(struct mt_hooks *hooks, unsigned slot, enum mt_hook hook, uint32_t vni)
+/* What a program is to be run with, copied: the daemon may be held only for a moment, and a file
+ * system that hangs holds up who starts a program of it. */
+struct errand {
+	char *program;
+	char *name;
+	char interface[IFNAMSIZ];
+};
+
+static void free_errand(struct errand *errand)
 {
-	const char *name = hooks->daemon->policy != NULL
-		? mt_policy_session_name(hooks->daemon->policy, vni)
-		: NULL;
-	const char *program = program_of(hooks, hook);
+	free(errand->program);
+	free(errand->name);
+}
+
+/* Returns false: out of memory. `program` is NULL where the hook has none. */
+static bool prepare(struct mt_hooks *hooks, enum mt_hook hook, uint32_t vni, struct errand *errand)
+{
+	const char *program, *name = NULL;
+	bool prepared = true;
+
+	*errand = (struct errand){0};
+	mt_daemon_hold(hooks->daemon);
+	program = program_of(hooks, hook);
+	if (program != NULL) {
+		if (hooks->daemon->policy != NULL)
+			name = mt_policy_session_name(hooks->daemon->policy, vni);
+		errand->program = strdup(program);
+		errand->name = strdup(name != NULL ? name : "-");
+		snprintf(errand->interface, sizeof(errand->interface), "%s",
+			interface_of(hooks->daemon->config, vni));
+		prepared = errand->program != NULL && errand->name != NULL;
+	}
+	mt_daemon_let_go(hooks->daemon);
+	return prepared;
+}
+
+/* Takes over the errand's program, which is told of if it fails. */
+static void run(struct mt_hooks *hooks, unsigned slot, enum mt_hook hook, uint32_t vni,
+	struct errand *errand)
+{
 	char number[16];
-	const char *arguments[] = {program, number, name != NULL ? name : "-",
-		interface_of(hooks->daemon->config, vni), NULL};
+	char *const arguments[] = {errand->program, number, errand->name, errand->interface, NULL};
 	int rc;
 
 	snprintf(number, sizeof(number), "%u", vni);
-	rc = spawn(&hooks->running[slot].pid, program, (char *const *)(uintptr_t)arguments);
+	rc = spawn(&hooks->running[slot].pid, errand->program, arguments);
 	if (rc != 0) {
 		hooks->running[slot].pid = 0;
-		complain(hooks, hook, vni, "cannot be run, errno", rc);
+		complain(hooks, hook, errand->program, vni, "cannot be run, errno", rc);
 		return;
 	}
+	hooks->running[slot].program = errand->program;
 	hooks->running[slot].vni = vni;
 	hooks->running[slot].hook = hook;
+	errand->program = NULL;
 }
 
 static void reap(struct mt_hooks *hooks)
@@ -117,40 +153,51 @@ static void reap(struct mt_hooks *hooks)
 			continue;
 		hooks->running[r].pid = 0;
 		if (WIFSIGNALED(status))
-			complain(hooks, hooks->running[r].hook, hooks->running[r].vni,
-				"was ended by signal", WTERMSIG(status));
+			complain(hooks, hooks->running[r].hook, hooks->running[r].program,
+				hooks->running[r].vni, "was ended by signal", WTERMSIG(status));
 		else if (WEXITSTATUS(status) != 0)
-			complain(hooks, hooks->running[r].hook, hooks->running[r].vni,
-				"exited with", WEXITSTATUS(status));
+			complain(hooks, hooks->running[r].hook, hooks->running[r].program,
+				hooks->running[r].vni, "exited with", WEXITSTATUS(status));
+		free(hooks->running[r].program);
+		hooks->running[r].program = NULL;
 	}
 }
 
 /* False: nothing can be started now. */
 static bool tell(struct mt_hooks *hooks, enum mt_hook hook, uint32_t vni)
 {
+	struct errand errand;
 	unsigned slot = 0;
+	bool told;
 
-	if (program_of(hooks, hook) == NULL)
-		return true;
 	while (slot < MT_HOOKS_RUNNING && hooks->running[slot].pid != 0)
 		slot++;
-	if (slot == MT_HOOKS_RUNNING || hooks->tokens == 0)
-		return false;
-	hooks->tokens--;
-	run(hooks, slot, hook, vni);
-	return true;
+	told = prepare(hooks, hook, vni, &errand);
+	if (told && errand.program != NULL) {
+		told = slot < MT_HOOKS_RUNNING && hooks->tokens > 0;
+		if (told) {
+			hooks->tokens--;
+			run(hooks, slot, hook, vni, &errand);
+		}
+	}
+	free_errand(&errand);
+	return told;
 }
 
 /* Tells of each listed session that is not as it was last told. What cannot be told now is seen
  * again in the next second, if it is still so. */
 static void look(struct mt_hooks *hooks)
 {
-	uint64_t idle_ns = UINT64_C(1000000000) * hooks->daemon->config->sessions.idle_seconds;
 	struct mt_session_list list;
 	struct timespec time;
-	uint64_t now_ns;
+	uint64_t idle_ns, now_ns;
+	int rc;
 
-	if (mt_sessions_list(&hooks->daemon->datapath, &hooks->sessions, &list) < 0)
+	mt_daemon_hold(hooks->daemon);
+	idle_ns = UINT64_C(1000000000) * hooks->daemon->config->sessions.idle_seconds;
+	rc = mt_sessions_list(&hooks->daemon->datapath, &hooks->sessions, &list);
+	mt_daemon_let_go(hooks->daemon);
+	if (rc < 0)
 		return;
 	clock_gettime(CLOCK_REALTIME, &time);
 	now_ns = UINT64_C(1000000000) * (uint64_t)time.tv_sec + (uint64_t)time.tv_nsec;
@@ -173,13 +220,11 @@ static void *work(void *context)
 	struct mt_hooks *hooks = context;
 
 	for (unsigned round = 0; !atomic_load(&hooks->stop); round++) {
-		mt_daemon_hold(hooks->daemon);
 		reap(hooks);
 		if (round % ROUNDS_A_SECOND == 0) {
 			hooks->tokens = MT_HOOKS_A_SECOND;
 			look(hooks);
 		}
-		mt_daemon_let_go(hooks->daemon);
 		nanosleep(&(struct timespec){.tv_nsec = ROUND_MS * 1000000L}, NULL);
 	}
 	reap(hooks);
@@ -208,5 +253,7 @@ void mt_hooks_stop(struct mt_hooks *hooks)
 		return;
 	atomic_store(&hooks->stop, true);
 	pthread_join(hooks->thread, NULL);
+	for (unsigned r = 0; r < MT_HOOKS_RUNNING; r++)
+		free(hooks->running[r].program);
 	hooks->started = false;
 }

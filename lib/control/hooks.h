@@ -29,6 +29,7 @@ struct mt_hooks {
 	unsigned tokens;
 	struct {
 		pid_t pid; /* 0: free */
+		char *program;
 		uint32_t vni;
 		enum mt_hook hook;
 	} running[MT_HOOKS_RUNNING];

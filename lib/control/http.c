@@ -17,6 +17,7 @@
 #include "control/http_connections.h"
 #include "control/http_listen.h"
 #include "control/http_probe.h"
+#include "control/json_text.h"
 #include "control/metrics.h"
 #include "control/metrics_read.h"
 #include "control/page.h"
@@ -68,7 +69,7 @@ static void reply_json(struct reply *reply, unsigned status, json_t *document)
 
 static void reply_error(struct reply *reply, unsigned status, const char *text)
 {
-	reply_json(reply, status, json_pack("{s:s}", "error", text));
+	reply_json(reply, status, json_pack("{s:o}", "error", mt_json_text(text)));
 }
 
 static void serve_health(
@@ -138,9 +139,9 @@ static void serve_reload(
 	mt_reload_ask(daemon, check, &answer);
 	if (answer.rc == 0)
 		reply_json(reply, MHD_HTTP_OK,
-			json_pack("{s:s, s:I, s:s}", "state", check ? "valid" : "reloaded",
+			json_pack("{s:s, s:I, s:o}", "state", check ? "valid" : "reloaded",
 				"generation", (json_int_t)answer.generation, "summary",
-				answer.text));
+				mt_json_text(answer.text)));
 	else
 		reply_error(reply,
 			answer.rc == -ESHUTDOWN ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_CONFLICT,

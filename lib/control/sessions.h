@@ -36,9 +36,9 @@ struct mt_session_list {
 };
 
 /* Reads the tables of all workers while they go on; any thread. Summed over the list and `other`,
- * packets = accepted + stopped + in flight. Lists those that are registered, and registers the
- * oldest of the others while there is room; without a register, those with the most packets, most
- * first. Returns 0, to be freed by mt_sessions_free(), or -ENOMEM. */
+ * packets = accepted + duplicate + stopped + in flight + queue_full. Lists those that are
+ * registered, and registers the oldest of the others while there is room; without a register, those
+ * with the most packets, most first. Returns 0, to be freed by mt_sessions_free(), or -ENOMEM. */
 int mt_sessions_list(const struct mt_datapath *datapath, struct mt_session_register *registered,
 	struct mt_session_list *list);
 void mt_sessions_free(struct mt_session_list *list);

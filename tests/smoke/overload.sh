@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # More arrives than a TAP can take. Where receiving and delivering are different workers, packets
 # are dropped as `queue_full` and nowhere else; where one worker does both, it receives no more than
-# it delivers and drops nothing. The ledger balances all the time.
+# it delivers and drops nothing. The ledger balances all the time, and so do the sessions.
 set -eu
 . "$(dirname "$0")/../lib/lab.sh"
 lab_begin overload
@@ -67,3 +67,28 @@ check "$(jq '[.drops[], .outputs.tools.drops[]] | add // 0' "$LAB_TMP/alone.ledg
     "drops where one worker does all"
 check "$(jq .outputs.tools.delivered "$LAB_TMP/alone.ledger")" -eq \
     "$(jq .received "$LAB_TMP/alone.ledger")" "delivered where one worker does all"
+
+# At rest, sessions sum up to the ledger to the packet.
+"$FRAMES" conversations "$LAB_TMP/finite.pcap" --count 1024 --each 64 --vnis 3
+cat >"$LAB_TMP/rest.yaml" <<EOF
+dataplane: {lcores: "0@0,1@0,2@1", receive_lcores: "1", queue_lcores: "2", queues: 1, queue_length: 64,
+  eal: $(lab_eal mt-overload)}
+ports:
+  - {name: mirror, device: "net_pcap0,rx_pcap=$LAB_TMP/finite.pcap"}
+outputs:
+  - {name: tools, type: tap, interface: mirror0}
+http: {control_socket: $LAB_TMP/rest.sock}
+EOF
+lab_daemon_start rest "$LAB_TMP/rest.yaml"
+wait_for '[ "$(lab_ledger rest .received)" -eq 65536 ]' 20 "all packets arrive"
+wait_for '[ "$(lab_ledger rest .in_flight)" -eq 0 ]' 20 "nothing is in flight"
+lab_ctl rest ledger --json >"$LAB_TMP/rest.json"
+lab_ctl rest sessions --json >"$LAB_TMP/sessions.json"
+check "$(jq .drops.queue_full "$LAB_TMP/rest.json")" -gt 0 "dropped as queue_full"
+check "$(jq '.sessions | length' "$LAB_TMP/sessions.json")" -eq 3 sessions
+check "$(jq '[(.sessions[], .other).packets] | add' "$LAB_TMP/sessions.json")" -eq \
+    "$(jq '.accepted + .in_flight + .drops.queue_full + .drops.duplicate + .drops.stopped' \
+        "$LAB_TMP/rest.json")" "packets of all sessions"
+check "$(jq '[(.sessions[], .other).drops] | add' "$LAB_TMP/sessions.json")" -eq \
+    "$(jq .drops.queue_full "$LAB_TMP/rest.json")" "drops of all sessions"
+lab_daemon_stop rest

@@ -210,6 +210,11 @@ refused "d.yaml:$(line maybe): sessions.unknown: \"maybe\"" --check
 config 'filters: [{name: f, rules: [{number: 1, action: accept, bpf: "no such thing"}]}]
 sessions: {list: [{vni: 1, name: a, filter: f}]}' "$GOOD"
 refused 'd.yaml:4: filters[0].rules[0].bpf: "no such thing" is no capture filter'
+# A name is cut by bytes, within a character: status tells of it all the same.
+config "sessions: {list: [{vni: 1, name: a, filter: a$(printf '網%.0s' {1..30})}]}" "$GOOD"
+refused "d.yaml:4: sessions.list[0].filter: no filter is named \"a網"
+check "$(lab_ctl d status --json | jq -r .reload.last.text | grep -c '網?')" -eq 1 \
+    "the last reload's text, cut within a character"
 config "" "$GOOD"
 sed -i 's/queues: 2/queues: 4/; s/name: mirror,/name: mirror, descriptors: 2048,/' "$LAB_TMP/d.yaml"
 refused "d.yaml:$(line queues:): dataplane.queues can't change while the daemon runs"

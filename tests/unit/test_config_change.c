@@ -217,17 +217,19 @@ static void a_place_changes_hands_in_two_steps(void **state)
 	expect(fifteen, others, "");
 }
 
+#define NAMES                               \
+	"filters: [{name: f, rules: []}]\n" \
+	"sessions: {list: [{vni: 1, name: web}, {vni: 2, name: db}]}\n"
+
 /* Two outputs as the file has them. */
 static void expect_outputs(const char *left, const char *right, bool same, bool collide)
 {
 	char text[512];
 	struct mt_config *one, *other;
 
-	snprintf(text, sizeof(text), BASE "outputs: [{%s}]\nfilters: [{name: f, rules: []}]\n",
-		left);
+	snprintf(text, sizeof(text), BASE "outputs: [{%s}]\n" NAMES, left);
 	one = load(text, NULL);
-	snprintf(text, sizeof(text), BASE "outputs: [{%s}]\nfilters: [{name: f, rules: []}]\n",
-		right);
+	snprintf(text, sizeof(text), BASE "outputs: [{%s}]\n" NAMES, right);
 	other = load(text, NULL);
 	assert_int_equal(mt_config_same_output(&one->outputs[0], &other->outputs[0]), same);
 	assert_int_equal(mt_config_outputs_collide(&one->outputs[0], &other->outputs[0]), collide);
@@ -266,6 +268,25 @@ static void outputs_are_compared(void **state)
 		"name: a, type: pcapng, directory: /x, rotate_bytes: 1GiB", true, true);
 	expect_outputs("name: a, type: pcapng, directory: /x",
 		"name: a, type: pcapng, directory: /x, keep_files: 2", false, true);
+}
+
+static void interfaces_of_sessions_are_compared(void **state)
+{
+	static const char each[] = "name: a, type: tap, per: session, interface: mir-";
+
+	(void)state;
+	expect_outputs(each, each, true, true);
+	/* One of them, which the prefix does not tell. */
+	expect_outputs(each, "name: b, type: tap, interface: mir-web", false, true);
+	expect_outputs("name: b, type: tap, interface: mir-db", each, false, true);
+	expect_outputs(each, "name: b, type: tap, interface: mir-other", false, false);
+	/* No interface is called as the prefix is. */
+	expect_outputs(each, "name: b, type: tap, interface: mir-", false, false);
+	expect_outputs("name: b, type: tap, interface: mir-", each, false, false);
+	expect_outputs(each, "name: b, type: tap, per: session, interface: mir-", false, true);
+	expect_outputs(each, "name: b, type: tap, per: session, interface: mir", false, false);
+	expect_outputs(each, "name: b, type: ring", false, false);
+	expect_outputs("name: b, type: ring", each, false, false);
 }
 
 static void buffers_must_suffice(void **state)
@@ -307,6 +328,7 @@ int main(void)
 		cmocka_unit_test(outputs_keep_their_places),
 		cmocka_unit_test(a_place_changes_hands_in_two_steps),
 		cmocka_unit_test(outputs_are_compared),
+		cmocka_unit_test(interfaces_of_sessions_are_compared),
 		cmocka_unit_test(buffers_must_suffice),
 	};
 

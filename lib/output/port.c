@@ -355,12 +355,25 @@ static void port_read(struct mt_output *output, uint16_t queue, struct mt_output
 	counts->delivered_bytes = sent.delivered_bytes;
 }
 
+/* In control, for which the interrupt thread does not wait as it does for workers: what a memif
+ * shares with its peer is unmapped only when the lock was had (leave() in port_life.c). */
+static uint16_t flush_some(struct mt_output *output, struct mt_port_queue *from)
+{
+	struct mt_port_output *port = output->private;
+	uint16_t count;
+
+	pthread_mutex_lock(&port->lock);
+	count = send_aside(output, from);
+	pthread_mutex_unlock(&port->lock);
+	return count;
+}
+
 static void port_flush(struct mt_output *output)
 {
 	struct mt_port_output *port = output->private;
 
 	for (uint16_t q = 0; q < output->queues; q++) {
-		while (port->queues[q].aside != NULL && send_aside(output, &port->queues[q]) > 0)
+		while (port->queues[q].aside != NULL && flush_some(output, &port->queues[q]) > 0)
 			continue;
 	}
 }

@@ -44,8 +44,9 @@ struct mt_port_output {
 	/* memif: being set up anew. Writer: who asks for it; the interrupt thread, when done. */
 	_Atomic bool renewing;
 	struct mt_interrupt_user user;
-	pthread_mutex_t lock; /* between control and the interrupt thread: who changes `away` */
-	uint16_t tx_queues;   /* the device's; a device that returns has as many */
+	/* Between control and the interrupt thread: who changes `away`, and control's sending. */
+	pthread_mutex_t lock;
+	uint16_t tx_queues; /* the device's; a device that returns has as many */
 	struct mt_ethdev device;
 	struct rte_mempool *copies; /* NULL: the device takes chained frames, and none are tagged */
 	struct mt_vni_map *vlans;   /* NULL: none are tagged */

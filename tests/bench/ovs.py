@@ -61,7 +61,7 @@ class Ovs(Subject):
                    "type=vxlan", "options:remote_ip=flow", "options:key=flow")
         self.call("ovs-ofctl", "del-flows", "br-inner")
         self.call("ovs-ofctl", "add-flow", "br-inner", "in_port=tunnel,actions=drop")
-        self.call("ip", "address", "add", ADDRESS, "dev", "br-mirror")
+        self.call("ip", "address", "replace", ADDRESS, "dev", "br-mirror")
         self.call("ip", "link", "set", "br-mirror", "up")
         self.vsctl("add-port", "br-mirror", "device", "--", "set", "interface", "device",
                    "type=dpdk", f"options:dpdk-devargs={device}")

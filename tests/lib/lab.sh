@@ -86,7 +86,8 @@ lab_begin() {
     flock -n "$LAB_LOCK" || lab_die "this lab (mt-*$LAB_SUFFIX) is running already; end it first"
     trap lab_end EXIT
     trap 'exit 130' INT
-    trap 'exit 143' TERM HUP
+    # Who ended it may have waited for too long: for what?
+    trap 'lab_log "${0##*/}: ended at line ${BASH_LINENO[*]}, in: $BASH_COMMAND"; exit 143' TERM HUP
     lab_sweep
     LAB_TMP=$(mktemp -u "/tmp/mt-lab$LAB_SUFFIX.XXXXXX")
     echo "$LAB_TMP" >"$LAB_STATE/tmp"

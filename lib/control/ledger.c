@@ -65,11 +65,12 @@ static bool read_output(struct mt_output *output, struct mt_ledger_output *sum)
 	return sum->offered == accounted;
 }
 
-/* The most that can be on its way: what the rings hold, what is held back to be put in order, and a
- * burst at each end in each worker's hands. */
+/* The most that can be on its way: what the rings hold, what is held back to be put in order, and
+ * in each worker's hands what it spreads at once and a burst for a queue. */
 static uint64_t in_flight_limit(const struct mt_datapath *datapath)
 {
-	uint64_t limit = (uint64_t)datapath->workers_count * MT_BURST * 2;
+	uint64_t hands = MT_BURST + mt_spread_limit(datapath->queues_count);
+	uint64_t limit = datapath->workers_count * hands;
 
 	for (uint16_t q = 0; q < datapath->queues_count; q++) {
 		if (datapath->queues[q]->ring != NULL)

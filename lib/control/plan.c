@@ -23,7 +23,9 @@ enum {
 	RECORD_HEADER_BYTES = 64,
 	CACHE_MBUFS = 384,    /* a mempool cache of one lcore: it flushes at 1.5 times its size */
 	BURST_MBUFS = 4 * 64, /* one worker: received, parsed, queued, delivered */
-	PCAPNG_MBUFS = 64,    /* a pcapng output's thread has in hand */
+	SPREAD_MBUFS = 384,   /* the most that it spreads at once, and for each queue: */
+	SPREAD_MBUFS_PER_QUEUE = 16,
+	PCAPNG_MBUFS = 64,              /* a pcapng output's thread has in hand */
 	PORT_OUTPUT_DESCRIPTORS = 1024, /* transmit descriptors of one queue */
 	/* The buffers of a port output: idle receive queues, copies for devices that want them. */
 	PORT_OUTPUT_BYTES = 1023 * (9216 + 22 + 128 + 192) + 511 * (2176 + 192),
@@ -285,10 +287,18 @@ static bool holds_mbufs(const struct mt_config_output *output)
 		|| (output->type == MT_OUTPUT_RING && output->mode == MT_CONFIG_ZERO_COPY);
 }
 
+/* Frames that a worker spreads at once; see mt_spread_limit(). */
+static unsigned count_spread(const struct mt_plan *plan)
+{
+	unsigned count = plan->queues * SPREAD_MBUFS_PER_QUEUE;
+
+	return count < SPREAD_MBUFS ? count : SPREAD_MBUFS;
+}
+
 /* How many mbufs of one port can be held anywhere at one time:
  *
  *	the port's receive descriptors, of one receive queue for each receiver
- *	+ bursts in the workers' hands
+ *	+ bursts in the workers' hands, and what they spread at once over many queues
  *	+ queue_length for each queue that has a ring
  *	+ packets x queues where segments are held back to be put in order
  *	+ length x queues for each ring output that is not copied
@@ -305,7 +315,7 @@ static uint64_t count_mbufs(const struct mt_config *config, const struct mt_plan
 	uint64_t count = (uint64_t)port->descriptors * plan->receivers_count;
 	uint64_t rounded = 1;
 
-	count += (uint64_t)BURST_MBUFS * plan->workers_count;
+	count += (uint64_t)(BURST_MBUFS + count_spread(plan)) * plan->workers_count;
 	count += (uint64_t)CACHE_MBUFS * (plan->workers_count + 1);
 	count += (uint64_t)config->dataplane.queue_length * count_queue_rings(plan);
 	count += (uint64_t)config->reorder.packets * plan->queues;

@@ -26,8 +26,8 @@ static uint16_t hand_over(struct mt_worker *worker, uint16_t queue, struct rte_m
 	return 0;
 }
 
-/* All frames of the batch have one receive time, and the clock is read once for all its queues: so
- * the latency of the first ones is told a little too high. */
+/* All frames that are spread at once are taken for as old as the oldest, and the clock is read once
+ * for all queues: so the latency of some is told a little too high, of none too low. */
 static void count_latency(struct mt_worker *worker, uint16_t queue, uint64_t ns, uint16_t delivered)
 {
 	if (delivered > 0)
@@ -41,65 +41,75 @@ static uint64_t since(struct mt_worker *worker, uint64_t time_ns)
 	return now_ns > time_ns ? now_ns - time_ns : 0;
 }
 
-/* Sorts the frames of a batch by queue, in order within each: by counting, without a branch that
- * depends on a hash, because wrong guesses cost more than all the rest where queues are many.
- * Returns how many queues have frames, each a part. */
-static uint16_t sort(struct mt_spread *spread, const struct mt_batch *batch, uint16_t queues)
+/* A queue's sum: its frames above so many bits of their bytes. One number, because it is written
+ * and read again for each frame, with other stores in between. */
+enum {
+	FRAMES_SHIFT = 48,
+};
+
+/* All that is set aside for one queue. */
+static uint16_t empty(struct mt_worker *worker, uint16_t queue)
 {
-	uint8_t queue_of[MT_BURST], rank[MT_BURST];
-	uint8_t first[MT_DATAPATH_MAX_QUEUES];
-	uint8_t counts[MT_DATAPATH_MAX_QUEUES] = {0};
-	uint32_t bytes[MT_DATAPATH_MAX_QUEUES] = {0};
-	const uint16_t count = batch->count;
-	uint16_t parts = 0;
-	uint8_t from = 0;
+	struct mt_spread_queue *to = &worker->spread.to[queue];
+	const uint64_t sum = to->sum;
 
-	static_assert(
-		MT_BURST <= UINT8_MAX && MT_DATAPATH_MAX_QUEUES <= UINT8_MAX, "small numbers");
-	for (uint16_t i = 0; i < count; i++) {
-		uint8_t queue = mt_hash_queue(batch->frames[i]->hash.rss, queues);
+	to->sum = 0;
+	return hand_over(worker, queue, to->frames, (uint16_t)(sum >> FRAMES_SHIFT),
+		sum & ((UINT64_C(1) << FRAMES_SHIFT) - 1));
+}
 
-		queue_of[i] = queue;
-		rank[i] = counts[queue]++;
-		bytes[queue] += batch->frames[i]->pkt_len;
-	}
-	for (uint16_t queue = 0; queue < queues; queue++) {
-		first[queue] = from;
-		spread->parts[parts] = (struct mt_spread_part){
-			.queue = queue,
-			.first = from,
-			.count = counts[queue],
-			.bytes = bytes[queue],
-		};
-		parts += counts[queue] != 0;
-		from += counts[queue];
-	}
-	for (uint16_t i = 0; i < count; i++)
-		spread->frames[first[queue_of[i]] + rank[i]] = batch->frames[i];
-	return parts;
+/* More frames of one queue than it can have set aside. */
+static __rte_noinline void empty_full(struct mt_worker *worker, uint16_t queue)
+{
+	uint16_t delivered = empty(worker, queue);
+
+	count_latency(worker, queue, since(worker, worker->spread.time_ns), delivered);
 }
 
 void mt_stage_spread(struct mt_worker *worker, struct mt_batch *batch)
 {
 	const uint16_t queues = worker->snapshot->queues;
 	struct mt_spread *spread = &worker->spread;
-	uint16_t parts;
 	uint16_t delivered;
-	uint64_t ns;
 
 	if (queues == 1) {
 		delivered = hand_over(worker, 0, batch->frames, batch->count, batch->sums.bytes);
 		count_latency(worker, 0, since(worker, batch->time_ns), delivered);
 		return;
 	}
-	parts = sort(spread, batch, queues);
-	for (uint16_t p = 0; p < parts; p++) {
-		struct mt_spread_part *part = &spread->parts[p];
+	if (spread->count == 0)
+		spread->time_ns = batch->time_ns;
+	spread->count += batch->count;
+	for (uint16_t i = 0; i < batch->count; i++) {
+		struct rte_mbuf *frame = batch->frames[i];
+		uint16_t queue = mt_hash_queue(frame->hash.rss, queues);
+		struct mt_spread_queue *to = &spread->to[queue];
+		uint64_t sum = to->sum;
 
-		part->count = hand_over(worker, part->queue, &spread->frames[part->first],
-			part->count, part->bytes);
+		to->frames[sum >> FRAMES_SHIFT] = frame;
+		sum += (UINT64_C(1) << FRAMES_SHIFT) + frame->pkt_len;
+		to->sum = sum;
+		if (unlikely(sum >> FRAMES_SHIFT == MT_BURST))
+			empty_full(worker, queue);
 	}
-	ns = since(worker, batch->time_ns);
-	for (uint16_t p = 0; p < parts; p++)
-		count_latency(worker, spread->parts[p].queue, ns, spread->parts[p].count);
+	if (spread->count + MT_BURST > mt_spread_limit(queues))
+		mt_spread_flush(worker);
+}
+
+void mt_spread_flush(struct mt_worker *worker)
+{
+	const uint16_t queues = worker->snapshot->queues;
+	struct mt_spread *spread = &worker->spread;
+	uint16_t delivered[MT_DATAPATH_MAX_QUEUES];
+	uint64_t ns;
+
+	if (spread->count == 0)
+		return;
+	mt_worker_enter(worker, MT_STAGE_SPREAD);
+	spread->count = 0;
+	for (uint16_t queue = 0; queue < queues; queue++)
+		delivered[queue] = spread->to[queue].sum != 0 ? empty(worker, queue) : 0;
+	ns = since(worker, spread->time_ns);
+	for (uint16_t queue = 0; queue < queues; queue++)
+		count_latency(worker, queue, ns, delivered[queue]);
 }

@@ -24,8 +24,11 @@ void mt_stage_policy(struct mt_worker *worker, struct mt_batch *batch);
 void mt_stage_host(struct mt_worker *worker, uint16_t port, struct mt_batch *batch);
 
 /* spread.c: each frame to its flow's queue. Frames of queues that the worker itself owns it hands
- * to mt_queue_pass at once, the others to the owners' rings. Empties the batch. */
+ * to mt_queue_pass, the others to the owners' rings: at once, or where there are many queues, when
+ * mt_spread_limit() of them have come or mt_spread_flush() is called, which must be in the same
+ * loop. Empties the batch. */
 void mt_stage_spread(struct mt_worker *worker, struct mt_batch *batch);
+void mt_spread_flush(struct mt_worker *worker);
 
 /* live.c: copies of the frames of one queue, by its owner, for the live captures that want them.
  * Leaves the frames as they are. */

@@ -169,20 +169,38 @@ static void know_queues(struct mt_worker *worker)
 	}
 }
 
-static uint32_t receive_all(struct mt_worker *worker, int phase)
+/* One burst from each receive queue. Returns whether one came full, so that there is more. */
+static bool receive_round(struct mt_worker *worker, uint32_t *received)
 {
 	struct mt_datapath *datapath = worker->datapath;
+	bool full = false;
+
+	for (uint16_t r = 0; r < worker->rx_count; r++) {
+		const struct mt_rx *rx = &worker->rx[r];
+		uint16_t count;
+
+		if (unlikely(atomic_load_explicit(
+			    &datapath->paused[rx->port], memory_order_acquire)))
+			continue;
+		count = receive(worker, rx);
+		*received += count;
+		full |= count == MT_BURST;
+	}
+	return full;
+}
+
+static uint32_t receive_all(struct mt_worker *worker, int phase)
+{
 	uint32_t received = 0;
+	bool more;
 
 	if (phase >= MT_PHASE_FLUSH || (phase == MT_PHASE_DRAIN && worker->drained))
 		return 0;
-	for (uint16_t r = 0; r < worker->rx_count; r++) {
-		const struct mt_rx *rx = &worker->rx[r];
-
-		if (likely(!atomic_load_explicit(
-			    &datapath->paused[rx->port], memory_order_acquire)))
-			received += receive(worker, rx);
-	}
+	/* Frames wait for more of their queues only while more have come already. */
+	do
+		more = receive_round(worker, &received);
+	while (more && worker->spread.count > 0 && received < MT_SPREAD_FRAMES);
+	mt_spread_flush(worker);
 	if (phase == MT_PHASE_DRAIN && received == 0)
 		worker->drained = true;
 	return received;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <rte_mbuf.h>
 #include <rte_rcu_qsbr.h>
 #include <rte_ring.h>
 
@@ -99,17 +100,33 @@ bool mt_datapath_synchronize(struct mt_datapath *datapath, unsigned limit_ms);
  * published before. The time that frames are held back comes on top of the limit. */
 bool mt_datapath_settle(struct mt_datapath *datapath, unsigned limit_ms);
 
-/* The frames of a batch that go to one queue. */
-struct mt_spread {
-	struct rte_mbuf *frames[MT_BURST];
-	/* One more than there can be: see the sort. */
-	struct mt_spread_part {
-		uint32_t bytes;
-		uint8_t queue;
-		uint8_t first; /* of frames[] */
-		uint8_t count;
-	} parts[MT_DATAPATH_MAX_QUEUES + 1];
+/* Frames on their way to their queues: of one batch, or of several where queues are many and bursts
+ * come full, because each hand-over costs as much as several frames. */
+enum {
+	/* Frames that wait at the most for more of their queues. No more than an lcore's mempool
+	 * cache takes back without its ring: beyond, buffers leave the CPU's caches before they
+	 * are used again. */
+	MT_SPREAD_FRAMES = 384,
+	MT_SPREAD_PER_QUEUE = 16,
 };
+
+/* Of one queue. Its size spreads those of many queues over all sets of a cache. */
+struct mt_spread_queue {
+	uint64_t sum; /* how many frames, and their bytes: see spread.c; 0: none */
+	struct rte_mbuf *frames[MT_BURST];
+} __rte_cache_aligned;
+
+struct mt_spread {
+	uint64_t time_ns; /* when the oldest were received */
+	uint16_t count;
+	struct mt_spread_queue to[MT_DATAPATH_MAX_QUEUES];
+};
+
+/* How many frames are spread at once. */
+static inline uint16_t mt_spread_limit(uint16_t queues)
+{
+	return RTE_MAX(MT_BURST, RTE_MIN(queues * MT_SPREAD_PER_QUEUE, MT_SPREAD_FRAMES));
+}
 
 /* Memory of one worker, on its NUMA node. */
 struct mt_worker {

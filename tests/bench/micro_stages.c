@@ -98,6 +98,7 @@ static double spread_round(struct lab *lab)
 		mt_stage_spread(&lab->workers[0], &batch);
 		cycles += rte_rdtsc() - begin;
 	}
+	mt_spread_flush(&lab->workers[0]);
 	return (double)cycles / lab->count;
 }
 

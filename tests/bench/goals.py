@@ -71,6 +71,17 @@ def worst(results, name, first, others):
     return max(row["cycles"]["median"] for row in rows) / base["cycles"]["median"]
 
 
+def cycles_between(results, dear, cheap):
+    """How many cycles more one subject of the policy benchmark takes than another."""
+    dear, cheap = find(results, "policy", **dear), find(results, "policy", **cheap)
+    return dear and cheap and dear["cycles"]["median"] - cheap["cycles"]["median"]
+
+
+def of_before(results):
+    row = find(results, "policy", subject="nothing, before")
+    return row and row["ratios"]["nothing"]["median"]
+
+
 def of_latency(results, figure):
     row = find(results, "latency", load="50 %")
     return row and row[figure]["median"]
@@ -97,6 +108,10 @@ GOALS = (
      "<=", 1.1, "{:.2f}"),
     ("cycles at 2 to 64 queues at most, of those at 1", lambda r: worst(
         r, "queues", "1 queue", [f"{2 ** n} queues" for n in range(1, 7)]), "<=", 1.1, "{:.2f}"),
+    ("cycles with 1,000 rules over 10", lambda r: cycles_between(
+        r, {"subject": "1,000 rules"}, {"subject": "10 rules"}), "<=", 15, "{:.1f}"),
+    ("rate of the program before sessions, of ours with nothing configured", of_before,
+     "<=", 1, "{:.2f}"),
     ("p99 at 50 % load in microseconds, sender to reader", lambda r: of_latency(r, "p99_us"),
      "<=", 20, "{:.0f}"),
     ("the same, receive to delivery, at most", lambda r: of_latency(r, "daemon_p99_us"),

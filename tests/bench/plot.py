@@ -155,7 +155,8 @@ def main():
     if len(sys.argv) != 2 or not os.path.isdir(sys.argv[1]):
         sys.exit("usage: tests/bench/plot.py DIR    (of tests/bench/run.sh all --json DIR)")
     plots = {"hotpath": hotpath, "micro": micro, "sets": sets, "cores": cores, "kernel": kernel,
-             "consumer": None, "ovs": None, "pcap": None, "latency": None, "memif": None, "capture_files": None, "pktgen": None}
+             "policy": None, "consumer": None, "ovs": None, "pcap": None, "latency": None,
+             "memif": None, "capture_files": None, "pktgen": None}
     results = {}
     for name, plot in plots.items():
         path = os.path.join(sys.argv[1], f"{name}.json")

@@ -3,7 +3,7 @@
 # Benchmarks. Never part of pass or fail: machines differ, and so do their moods.
 set -eu
 . "$(dirname "$0")/../lib/lab.sh"
-BENCHES=(hotpath micro sets cores consumer kernel ovs pcap latency memif capture_files pktgen)
+BENCHES=(hotpath micro sets policy cores consumer kernel ovs pcap latency memif capture_files pktgen)
 
 usage() {
     cat <<EOF
@@ -42,6 +42,7 @@ command -v dpdk-testpmd >/dev/null || lab_skip "dpdk-testpmd is absent: apt-get 
 [ -x "$LAB_BUILD/mirrortapd" ] || lab_die "build first: meson setup build && ninja -C build"
 hugepages=512
 [[ " ${names[*]} " != *" pcap "* ]] || hugepages=768 # a long ring
+[[ " ${names[*]} " != *" policy "* ]] || hugepages=1536 # 200,000 frames, preloaded
 [[ " ${names[*]} " != *" sets "* ]] || hugepages=3072 # a million frames, preloaded
 lab_begin bench
 lab_hugepages_up "$hugepages"

@@ -337,6 +337,7 @@ class Bench:
             parser.add_argument(option, default=default)
         self.name = name
         self.options = parser.parse_args()
+        self.more = more or {}
         self.machine = machine()
         self.rows = []
         self.skipped = []
@@ -411,6 +412,13 @@ class Bench:
         for skip in self.skipped:
             print(f"\nskipped: {skip['what']}: {skip['reason']}")
 
+    def more_given(self):
+        """Options of this benchmark alone, as they were given."""
+        values = {option: getattr(self.options, option.strip("-").replace("-", "_"))
+                  for option in self.more}
+        return "".join(f" {option} {value}" for option, value in values.items()
+                       if value != self.more[option])
+
     def write_json(self):
         os.makedirs(self.options.json, exist_ok=True)
         with open(f"{self.options.json}/{self.name}.json", "w", encoding="utf-8") as out:
@@ -418,7 +426,7 @@ class Bench:
                 "bench": self.name,
                 "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
                 "command": f"tests/bench/run.sh {self.name} --rounds {self.options.rounds}"
-                           f" --seconds {self.options.seconds:g}",
+                           f" --seconds {self.options.seconds:g}" + self.more_given(),
                 "machine": self.machine, "rows": self.rows, "skipped": self.skipped,
                 "remarks": self.remarks,
             }, out, indent=1)

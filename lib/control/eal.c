@@ -20,6 +20,7 @@
 #include "control/devices.h"
 #include "control/log.h"
 #include "datapath/decapsulate_simd.h"
+#include "output/interrupt_guard.h"
 
 enum {
 	MAX_ARGUMENTS = 128,
@@ -355,6 +356,7 @@ void mt_eal_remove_files(const struct mt_eal *eal)
 
 void mt_eal_stop(struct mt_eal *eal)
 {
+	mt_interrupts_end();
 	rte_eal_cleanup();
 	mt_eal_remove_files(eal);
 }

@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#define ALLOW_EXPERIMENTAL_API /* an interrupt of our own: rte_intr_instance_alloc() and others */
 #include "output/interrupt_guard.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stddef.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <rte_interrupts.h>
+
+enum {
+	END_SECONDS = 1, /* for what the interrupt thread may be at */
+};
 
 /* Writers: control. Reader: the interrupt thread. */
 struct guard {
@@ -90,4 +98,42 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 	for (size_t i = 0; i < message->msg_iovlen; i++)
 		sent += (ssize_t)message->msg_iov[i].iov_len;
 	return sent;
+}
+
+/* In the interrupt thread. */
+static void stay(void *is_here)
+{
+	sem_post(is_here);
+	for (;;)
+		pause();
+}
+
+/* An interrupt that is raised already, and is nobody's but `stay`'s: rte_eal_cleanup() waits for
+ * alarms. It is there until the process ends. */
+static bool call_stay(sem_t *is_here)
+{
+	struct rte_intr_handle *handle = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
+	int fd = eventfd(1, EFD_CLOEXEC);
+	bool called = handle != NULL && fd >= 0 && rte_intr_fd_set(handle, fd) == 0
+		&& rte_intr_type_set(handle, RTE_INTR_HANDLE_EXT) == 0
+		&& rte_intr_callback_register(handle, stay, is_here) == 0;
+
+	rte_intr_instance_free(handle); /* EAL has a copy */
+	if (!called && fd >= 0)
+		close(fd);
+	return called;
+}
+
+void mt_interrupts_end(void)
+{
+	static sem_t is_here; /* the thread may come late */
+	struct timespec end;
+
+	sem_init(&is_here, 0, 0);
+	if (!call_stay(&is_here))
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += END_SECONDS;
+	while (sem_clockwait(&is_here, CLOCK_MONOTONIC, &end) < 0 && errno == EINTR)
+		continue; /* interrupted by a signal */
 }

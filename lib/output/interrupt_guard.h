@@ -33,3 +33,9 @@ void mt_interrupt_guard_remove(struct mt_interrupt_user *user);
  * is lost, but does no harm. NULL: unmapped at once. On return no call of the one before is going
  * on. Any thread but the interrupt thread. */
 void mt_interrupt_guard_set(bool (*synchronize)(void *context), void *context);
+
+/* Before rte_eal_cleanup(), when all devices are closed: the interrupt thread, which EAL never
+ * ends, does nothing any more until the process ends. It looks through its list of sources whenever
+ * it wakes, and the memif driver leaves its listener there (memif_socket_remove_device() in
+ * DPDK 22.11), in memory that rte_eal_cleanup() unmaps. Waits for a second at the most. */
+void mt_interrupts_end(void);

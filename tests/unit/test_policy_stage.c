@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <rte_eal.h>
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
 
 #include "datapath/stages.h"
 #include "datapath/worker.h"
+#include "frame_pool.h"
 #include "output/output.h"
 #include "packet/frame_info.h"
 
@@ -24,11 +24,6 @@ enum {
 	OUTPUTS = 3,
 	LENGTH = 300,
 };
-
-static struct rte_mempool *pool(void)
-{
-	return rte_mempool_lookup("frames");
-}
 
 /* An output that takes frames and frees them at once, as a device might. */
 struct sink {
@@ -91,7 +86,7 @@ static void close_bench(struct bench *bench)
 {
 	mt_policy_destroy((struct mt_policy *)bench->snapshot.policy);
 	rte_free(bench->worker);
-	assert_int_equal(rte_mempool_in_use_count(pool()), 0);
+	assert_int_equal(rte_mempool_in_use_count(frame_pool()), 0);
 }
 
 /* LENGTH bytes in segments of `piece`. */
@@ -101,7 +96,7 @@ static struct rte_mbuf *make(uint32_t vni, uint32_t piece)
 
 	for (uint32_t at = 0; at < LENGTH; at += piece) {
 		uint32_t length = RTE_MIN(piece, LENGTH - at);
-		struct rte_mbuf *segment = rte_pktmbuf_alloc(pool());
+		struct rte_mbuf *segment = rte_pktmbuf_alloc(frame_pool());
 
 		assert_non_null(segment);
 		memset(rte_pktmbuf_append(segment, length), 0, length);
@@ -235,22 +230,8 @@ static void delivers_every_choice(void **state)
 
 static int start(void **state)
 {
-	char *arguments[] = {"test_policy_stage", "--no-huge", "-m", "256", "--no-pci",
-		"--no-shconf", "--no-telemetry", "--log-level=error", "--lcores=0"};
-
 	(void)state;
-	if (rte_eal_init(RTE_DIM(arguments), arguments) < 0 || mt_frame_info_register() < 0)
-		return -1;
-	return rte_pktmbuf_pool_create("frames", BUFFERS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0)
-			!= NULL
-		? 0
-		: -1;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	return rte_eal_cleanup();
+	return frame_pool_open(256, BUFFERS);
 }
 
 int main(void)
@@ -261,5 +242,5 @@ int main(void)
 		cmocka_unit_test(delivers_every_choice),
 	};
 
-	return cmocka_run_group_tests(tests, start, end);
+	return cmocka_run_group_tests(tests, start, frame_pool_close);
 }

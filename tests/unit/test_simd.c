@@ -11,11 +11,11 @@
 #include <string.h>
 
 #include <rte_cpuflags.h>
-#include <rte_eal.h>
 #include <rte_mbuf.h>
 #include <rte_vect.h>
 
 #include "datapath/stages.h"
+#include "frame_pool.h"
 #include "packet/frame_info.h"
 #include "random_packet.h"
 
@@ -25,14 +25,9 @@ enum {
 	TIME_NS = 1234567890,
 };
 
-static struct rte_mempool *pool(void)
-{
-	return rte_mempool_lookup("frames");
-}
-
 static struct rte_mbuf *in_mbuf(const struct packet *packet, uint64_t flags, uint32_t first)
 {
-	struct rte_mbuf *frame = rte_pktmbuf_alloc(pool());
+	struct rte_mbuf *frame = rte_pktmbuf_alloc(frame_pool());
 	uint16_t length = (uint16_t)RTE_MIN(first, packet->length);
 
 	assert_non_null(frame);
@@ -43,7 +38,7 @@ static struct rte_mbuf *in_mbuf(const struct packet *packet, uint64_t flags, uin
 	memset(mt_frame_info(frame), 0xa5, sizeof(struct mt_frame_info));
 	memcpy(rte_pktmbuf_append(frame, length), packet->bytes, length);
 	if (length < packet->length) {
-		struct rte_mbuf *rest = rte_pktmbuf_alloc(pool());
+		struct rte_mbuf *rest = rte_pktmbuf_alloc(frame_pool());
 
 		assert_non_null(rest);
 		memcpy(rte_pktmbuf_append(rest, packet->length - length), packet->bytes + length,
@@ -142,7 +137,7 @@ static void compare_bursts(void)
 			expect_same(a.frames[i], b.frames[i]);
 		free_all(&a);
 		free_all(&b);
-		assert_int_equal(rte_mempool_in_use_count(pool()), 0);
+		assert_int_equal(rte_mempool_in_use_count(frame_pool()), 0);
 	}
 	print_message("%llu of %llu frames by vectors\n", (unsigned long long)taken,
 		(unsigned long long)frames);
@@ -212,22 +207,8 @@ static void widest_that_is_allowed(void **state)
 
 static int start(void **state)
 {
-	char *arguments[] = {"test_simd", "--no-huge", "-m", "64", "--no-pci", "--no-shconf",
-		"--no-telemetry", "--log-level=error", "--lcores=0"};
-
 	(void)state;
-	if (rte_eal_init(RTE_DIM(arguments), arguments) < 0 || mt_frame_info_register() != 0)
-		return -1;
-	return rte_pktmbuf_pool_create("frames", BUFFERS, 0, 0, RTE_PKTMBUF_HEADROOM + 2048, 0)
-			!= NULL
-		? 0
-		: -1;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	return rte_eal_cleanup();
+	return frame_pool_open(64, BUFFERS);
 }
 
 int main(void)
@@ -240,5 +221,5 @@ int main(void)
 		cmocka_unit_test(widest_that_is_allowed),
 	};
 
-	return cmocka_run_group_tests_name("simd", tests, start, stop);
+	return cmocka_run_group_tests_name("simd", tests, start, frame_pool_close);
 }

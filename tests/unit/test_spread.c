@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <rte_eal.h>
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
 
 #include "datapath/stages.h"
 #include "datapath/worker.h"
+#include "frame_pool.h"
 #include "output/output.h"
 #include "output/release.h"
 #include "packet/flow_hash.h"
@@ -60,11 +60,6 @@ struct lab {
 	uint32_t lengths[FRAMES]; /* of each */
 };
 
-static struct rte_mempool *pool(void)
-{
-	return rte_mempool_lookup("frames");
-}
-
 static struct lab *lab_open(uint16_t queues)
 {
 	struct lab *lab = rte_zmalloc("lab", sizeof(*lab), RTE_CACHE_LINE_SIZE);
@@ -91,7 +86,7 @@ static void spread(struct lab *lab, uint16_t count, const uint32_t *hash)
 {
 	struct mt_batch batch = {.count = count, .time_ns = lab->worker.clock.ns};
 
-	assert_int_equal(rte_pktmbuf_alloc_bulk(pool(), batch.frames, count), 0);
+	assert_int_equal(rte_pktmbuf_alloc_bulk(frame_pool(), batch.frames, count), 0);
 	for (uint16_t i = 0; i < count; i++) {
 		const uint32_t number = lab->made++;
 		struct rte_mbuf *frame = batch.frames[i];
@@ -106,7 +101,8 @@ static void spread(struct lab *lab, uint16_t count, const uint32_t *hash)
 	}
 	mt_stage_spread(&lab->worker, &batch);
 	/* What waits is bounded. */
-	assert_in_range(rte_mempool_in_use_count(pool()), 0, mt_spread_limit(lab->snapshot.queues));
+	assert_in_range(
+		rte_mempool_in_use_count(frame_pool()), 0, mt_spread_limit(lab->snapshot.queues));
 }
 
 /* All that was made came out where it belongs, in the order in which it came, and is counted. */
@@ -117,7 +113,7 @@ static void expect_all(const struct lab *lab)
 	uint32_t last[MT_DATAPATH_MAX_QUEUES] = {0};
 
 	assert_int_equal(sent.count, lab->made);
-	assert_int_equal(rte_mempool_in_use_count(pool()), 0);
+	assert_int_equal(rte_mempool_in_use_count(frame_pool()), 0);
 	assert_in_range(sent.largest, 1, MT_BURST);
 	for (uint32_t i = 0; i < sent.count; i++) {
 		const uint32_t number = sent.numbers[i];
@@ -221,29 +217,16 @@ static void full_rings_are_counted(void **state)
 	for (uint32_t i = 0; i < 15; i++)
 		assert_int_equal(mt_frame_info(taken[i])->vni_flags >> 8, i);
 	mt_release(taken, 15);
-	assert_int_equal(rte_mempool_in_use_count(pool()), 0);
+	assert_int_equal(rte_mempool_in_use_count(frame_pool()), 0);
 	rte_ring_free(lab->queues[queue].ring);
 	rte_free(lab);
 }
 
 static int start(void **state)
 {
-	char *arguments[] = {"test_spread", "--no-huge", "-m", "128", "--no-pci", "--no-shconf",
-		"--no-telemetry", "--log-level=error", "--lcores=0"};
-
 	(void)state;
 	srandom(1);
-	if (rte_eal_init(RTE_DIM(arguments), arguments) < 0 || mt_frame_info_register() < 0)
-		return -1;
-	return rte_pktmbuf_pool_create("frames", 2047, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0) != NULL
-		? 0
-		: -1;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	return rte_eal_cleanup();
+	return frame_pool_open(128, 2047);
 }
 
 int main(void)
@@ -255,5 +238,5 @@ int main(void)
 		cmocka_unit_test(full_rings_are_counted),
 	};
 
-	return cmocka_run_group_tests(tests, start, end);
+	return cmocka_run_group_tests(tests, start, frame_pool_close);
 }

@@ -9,11 +9,11 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include <rte_eal.h>
 #include <rte_mbuf.h>
 
 #include "build_packet.h"
 #include "datapath/stages.h"
+#include "frame_pool.h"
 #include "packet/frame_info.h"
 
 enum {
@@ -21,11 +21,6 @@ enum {
 	TIME_NS = 1234567890,
 	PAYLOAD = 300,
 };
-
-static struct rte_mempool *pool(void)
-{
-	return rte_mempool_lookup("frames");
-}
 
 static struct mt_snapshot snapshot(bool plain_hash)
 {
@@ -44,7 +39,7 @@ static struct rte_mbuf *in_segments(const struct packet *packet, uint32_t first,
 
 	while (at < packet->length || head == NULL) {
 		uint32_t length = RTE_MIN(head == NULL ? first : piece, packet->length - at);
-		struct rte_mbuf *segment = rte_pktmbuf_alloc(pool());
+		struct rte_mbuf *segment = rte_pktmbuf_alloc(frame_pool());
 
 		assert_non_null(segment);
 		memcpy(rte_pktmbuf_append(segment, length), packet->bytes + at, length);
@@ -109,7 +104,7 @@ static void vxlan_in_any_segments(void **state)
 			assert_true(hash == 0 || hash == frame->hash.rss);
 			hash = frame->hash.rss;
 			rte_pktmbuf_free(frame);
-			assert_int_equal(rte_mempool_in_use_count(pool()), 0);
+			assert_int_equal(rte_mempool_in_use_count(frame_pool()), 0);
 		}
 	}
 }
@@ -135,7 +130,7 @@ static void padding_in_any_segment(void **state)
 
 		expect_frame(frame, packet.bytes + inner, end - inner);
 		rte_pktmbuf_free(frame);
-		assert_int_equal(rte_mempool_in_use_count(pool()), 0);
+		assert_int_equal(rte_mempool_in_use_count(frame_pool()), 0);
 	}
 }
 
@@ -163,7 +158,7 @@ static void made_up_header_in_any_segment(void **state)
 
 		expect_frame(frame, expected, packet.length - inner + MT_ETHERNET_LENGTH);
 		rte_pktmbuf_free(frame);
-		assert_int_equal(rte_mempool_in_use_count(pool()), 0);
+		assert_int_equal(rte_mempool_in_use_count(frame_pool()), 0);
 	}
 }
 
@@ -183,7 +178,7 @@ static void verdicts_keep_the_buffers(void **state)
 	assert_int_equal(batch.host_count, 1);
 	assert_int_equal(batch.verdicts[MT_VERDICT_HOST], 1);
 	rte_pktmbuf_free_bulk(batch.host, batch.host_count);
-	assert_int_equal(rte_mempool_in_use_count(pool()), 0);
+	assert_int_equal(rte_mempool_in_use_count(frame_pool()), 0);
 
 	packet_start(&packet);
 	put_outer(&packet, VXLAN_PORT);
@@ -192,7 +187,7 @@ static void verdicts_keep_the_buffers(void **state)
 	assert_null(run(&made, in_segments(&packet, 20, 20), &batch));
 	assert_int_equal(batch.verdicts[MT_VERDICT_VXLAN_TOO_SHORT], 1);
 	rte_pktmbuf_free_bulk(batch.dropped, batch.dropped_count);
-	assert_int_equal(rte_mempool_in_use_count(pool()), 0);
+	assert_int_equal(rte_mempool_in_use_count(frame_pool()), 0);
 }
 
 /* What the device said of the outer checksums travels as a flag, on both ways. */
@@ -234,22 +229,8 @@ static void bad_checksums_are_flagged(void **state)
 
 static int start(void **state)
 {
-	char *arguments[] = {"test_stage", "--no-huge", "-m", "64", "--no-pci", "--no-shconf",
-		"--no-telemetry", "--log-level=error", "--lcores=0"};
-
 	(void)state;
-	if (rte_eal_init(RTE_DIM(arguments), arguments) < 0 || mt_frame_info_register() < 0)
-		return -1;
-	return rte_pktmbuf_pool_create("frames", BUFFERS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0)
-			!= NULL
-		? 0
-		: -1;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	return rte_eal_cleanup();
+	return frame_pool_open(64, BUFFERS);
 }
 
 int main(void)
@@ -262,5 +243,5 @@ int main(void)
 		cmocka_unit_test(bad_checksums_are_flagged),
 	};
 
-	return cmocka_run_group_tests(tests, start, end);
+	return cmocka_run_group_tests(tests, start, frame_pool_close);
 }

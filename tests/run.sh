@@ -58,11 +58,16 @@ pass() {
     printf 'ok      %s\n' "$2"
 }
 
-# fail NAME LOG: with the end of what it said, its last line (the reason) first.
+# complain WORD NAME LOG: the end of what it said, its last line (the reason) first.
+complain() {
+    printf '%-7s %s: %s\n' "$1" "$2" "$(tail -n 1 "$3")"
+    tail -n 30 "$3" | sed 's/^/        /'
+}
+
+# fail NAME LOG
 fail() {
     failed+=("$1")
-    printf 'FAILED  %s: %s\n' "$1" "$(tail -n 1 "$2")"
-    tail -n 30 "$2" | sed 's/^/        /'
+    complain FAILED "$1" "$2"
 }
 
 skip() {
@@ -163,8 +168,7 @@ fuzz() {
 # at times is to be mended.
 again() {
     repeated+=("$1: $(tail -n 1 "$2")")
-    printf 'again   %s: %s\n' "$1" "$(tail -n 1 "$2")"
-    tail -n 30 "$2" | sed 's/^/        /'
+    complain again "$1" "$2"
 }
 
 smokes() {

@@ -196,8 +196,9 @@ class Mirrortapd(Subject):
     output would take them."""
 
     def __init__(self, bench, capture, name="mirrortapd", *, lcores="0@0,1@1", workers=(1,),
-                 dataplane="queues: 1", port="", outputs="", receive_queues=1):
+                 dataplane="queues: 1", port="", outputs="", receive_queues=1, build=None):
         self.bench = bench
+        self.build = build or bench.options.build
         self.name = name
         self.workers = workers
         self.socket = f"{bench.options.work}/bench.sock"
@@ -217,7 +218,7 @@ class Mirrortapd(Subject):
         config = f"{self.bench.options.work}/bench.yaml"
         with open(config, "w", encoding="utf-8") as out:
             out.write(self.config)
-        with Process(self.bench, [f"{self.bench.options.build}/mirrortapd", "-c", config]) as process:
+        with Process(self.bench, [f"{self.build}/mirrortapd", "-c", config]) as process:
             process.wait_for(lambda: self.ledger()["received"] > 0, "mirrortapd")
             rate = self.rate(process, seconds)
             final = json.loads(process.end(signal.SIGTERM))

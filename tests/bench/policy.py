@@ -53,21 +53,6 @@ class Captured(Mirrortapd):
         return rate
 
 
-class Before(Mirrortapd):
-    """Another build."""
-
-    def __init__(self, bench, capture, build):
-        super().__init__(bench, capture, "nothing, before", outputs=RING)
-        self.build = build
-
-    def measure(self, seconds):
-        ours, self.bench.options.build = self.bench.options.build, self.build
-        try:
-            return super().measure(seconds)
-        finally:
-            self.bench.options.build = ours
-
-
 def nothing(bench, capture, **arguments):
     return Mirrortapd(bench, capture, "nothing", outputs=RING, **arguments)
 
@@ -84,7 +69,8 @@ def of_one_session(bench):
 
     subjects = [nothing(bench, capture)]
     if bench.options.before:
-        subjects.append(Before(bench, capture, bench.options.before))
+        subjects.append(Mirrortapd(bench, capture, "nothing, before", outputs=RING,
+                                   build=bench.options.before))
     compare(bench, "1 VNI", 2048, subjects + [
         subject("1 session", sessions(1)),
         subject("10 rules", sessions(1, ", filter: rules") + rules(10)),

@@ -11,6 +11,7 @@
 
 #include "control/config_lines.h"
 #include "control/lcores.h"
+#include "datapath/worker.h"
 
 enum {
 	/* What DPDK's headers say, repeated because nothing here may need EAL. */
@@ -23,9 +24,7 @@ enum {
 	RECORD_HEADER_BYTES = 64,
 	CACHE_MBUFS = 384,    /* a mempool cache of one lcore: it flushes at 1.5 times its size */
 	BURST_MBUFS = 4 * 64, /* one worker: received, parsed, queued, delivered */
-	SPREAD_MBUFS = 384,   /* the most that it spreads at once, and for each queue: */
-	SPREAD_MBUFS_PER_QUEUE = 16,
-	PCAPNG_MBUFS = 64,              /* a pcapng output's thread has in hand */
+	PCAPNG_MBUFS = 64,    /* a pcapng output's thread has in hand */
 	PORT_OUTPUT_DESCRIPTORS = 1024, /* transmit descriptors of one queue */
 	/* The buffers of a port output: idle receive queues, copies for devices that want them. */
 	PORT_OUTPUT_BYTES = 1023 * (9216 + 22 + 128 + 192) + 511 * (2176 + 192),
@@ -287,12 +286,10 @@ static bool holds_mbufs(const struct mt_config_output *output)
 		|| (output->type == MT_OUTPUT_RING && output->mode == MT_CONFIG_ZERO_COPY);
 }
 
-/* Frames that a worker spreads at once; see mt_spread_limit(). */
+/* What a worker sets aside to spread it at once; see mt_spread_limit(). */
 static unsigned count_spread(const struct mt_plan *plan)
 {
-	unsigned count = plan->queues * SPREAD_MBUFS_PER_QUEUE;
-
-	return count < SPREAD_MBUFS ? count : SPREAD_MBUFS;
+	return RTE_MIN(plan->queues * (unsigned)MT_SPREAD_PER_QUEUE, (unsigned)MT_SPREAD_FRAMES);
 }
 
 /* How many mbufs of one port can be held anywhere at one time:

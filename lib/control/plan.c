@@ -145,6 +145,25 @@ static int place_lcores(struct maker *maker)
 	return 0;
 }
 
+const struct mt_plan_worker *mt_plan_far_worker(const struct mt_plan *plan, int node)
+{
+	const struct mt_plan_worker *far = NULL;
+
+	if (node < 0)
+		return NULL;
+	for (unsigned w = 0; w < plan->workers_count; w++) {
+		const struct mt_plan_worker *worker = &plan->workers[w];
+
+		if (worker->numa_node == node)
+			continue;
+		if (worker->receives)
+			return worker;
+		if (far == NULL)
+			far = worker;
+	}
+	return far;
+}
+
 /* Reads receive_lcores or queue_lcores; absent means all workers. */
 static int read_role(
 	const struct maker *maker, const char *path, const char *text, struct mt_cpus *ids)

@@ -85,21 +85,16 @@ int mt_port_start(struct mt_port *port, const struct mt_config_port *config,
 
 void mt_port_check_nodes(const struct mt_port *port, const struct mt_plan *plan)
 {
-	if (port->device.numa_node < 0)
-		return;
-	for (unsigned w = 0; w < plan->workers_count; w++) {
-		const struct mt_plan_worker *worker = &plan->workers[w];
+	int node = port->device.numa_node;
+	const struct mt_plan_worker *far = mt_plan_far_worker(plan, node);
 
-		if (!worker->receives || worker->numa_node == port->device.numa_node)
-			continue;
-		mt_log(MT_LOG_WARNING,
-			"port %s is on NUMA node %d, but lcore %u that polls it is on node %d: "
-			"every "
-			"packet crosses between them; choose dataplane.receive_lcores on node %d",
-			port->config->name, port->device.numa_node, worker->lcore,
-			worker->numa_node, port->device.numa_node);
+	if (far == NULL)
 		return;
-	}
+	mt_log(MT_LOG_WARNING,
+		"port %s is on NUMA node %d, but lcore %u that %s is on node %d: every packet of "
+		"its crosses between them; choose dataplane.%s on node %d",
+		port->config->name, node, far->lcore, far->receives ? "polls it" : "owns queues",
+		far->numa_node, far->receives ? "receive_lcores" : "queue_lcores", node);
 }
 
 void mt_port_stop(struct mt_port *port)

@@ -792,6 +792,24 @@ static void reads_dedup_and_reorder(void **state)
 	mt_config_free(config);
 }
 
+/* Which worker the warning of a port on another NUMA node names. */
+static void finds_far_workers(void **state)
+{
+	struct mt_plan plan = {.workers = {{.lcore = 1, .numa_node = 0, .receives = true},
+				       {.lcore = 2, .numa_node = 1, .owns = true},
+				       {.lcore = 3, .numa_node = 1, .receives = true}},
+		.workers_count = 1};
+
+	(void)state;
+	assert_null(mt_plan_far_worker(&plan, 0));
+	assert_int_equal(mt_plan_far_worker(&plan, 1)->lcore, 1);
+	assert_null(mt_plan_far_worker(&plan, -1)); /* a device without a node */
+	plan.workers_count = 2;
+	assert_int_equal(mt_plan_far_worker(&plan, 0)->lcore, 2);
+	plan.workers_count = 3; /* one that receives goes first */
+	assert_int_equal(mt_plan_far_worker(&plan, 0)->lcore, 3);
+}
+
 /* Every key of the contract that this version supports. */
 static void reads_every_key(void **state)
 {
@@ -1174,6 +1192,7 @@ int main(void)
 		cmocka_unit_test(refuses_nul_bytes),
 		cmocka_unit_test(fills_defaults),
 		cmocka_unit_test(reads_dedup_and_reorder),
+		cmocka_unit_test(finds_far_workers),
 		cmocka_unit_test(reads_every_key),
 		cmocka_unit_test(parses_lcores),
 		cmocka_unit_test(refuses_plans),

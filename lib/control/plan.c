@@ -541,6 +541,15 @@ static void print_dedup(const struct mt_config_dedup *dedup, FILE *stream)
 		mt_dedup_entries(dedup->entries));
 }
 
+static bool without_hugepages(const struct mt_config *config)
+{
+	for (unsigned i = 0; i < config->dataplane.eal_count; i++) {
+		if (strcmp(config->dataplane.eal[i], "--no-huge") == 0)
+			return true;
+	}
+	return false;
+}
+
 static void print_memory(const struct mt_config *config, const struct mt_plan *plan, FILE *stream)
 {
 	uint64_t pages = (plan->total_bytes + HUGEPAGE_BYTES - 1) / HUGEPAGE_BYTES;
@@ -575,7 +584,9 @@ static void print_memory(const struct mt_config *config, const struct mt_plan *p
 	if (plan->consumers_bytes > 0)
 		fprintf(stream, "  and, not of hugepages, for consumers of rings %.1f MiB\n",
 			mebibytes(plan->consumers_bytes));
-	if (plan->total_bytes <= DEFAULT_HUGEPAGES_BYTES * 3ull / 4)
+	if (without_hugepages(config))
+		fprintf(stream, "  --no-huge: of ordinary memory, up to twice as much\n");
+	else if (plan->total_bytes <= DEFAULT_HUGEPAGES_BYTES * 3ull / 4)
 		fprintf(stream, "  256 MiB of hugepages in all are enough for it\n");
 	else
 		fprintf(stream, "  set aside more than the usual 256 MiB of hugepages for it\n");

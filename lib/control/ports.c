@@ -29,8 +29,9 @@ static int create_pool(struct mt_port *port, const struct mt_plan *plan, unsigne
 	if (port->pool != NULL)
 		return 0;
 	snprintf(error, error_size,
-		"port %s: pool of %u buffers (%llu MiB): %s; reserve more hugepages or shorten "
-		"descriptors, queue_length or the outputs' rings",
+		"port %s: pool of %u buffers (%llu MiB): %s; reserve more hugepages (with "
+		"--no-huge: a larger -m in dataplane.eal) or shorten descriptors, queue_length or "
+		"the outputs' rings",
 		port->config->name, plan->ports[index].mbufs,
 		(unsigned long long)plan->ports[index].bytes >> 20, rte_strerror(rte_errno));
 	return -rte_errno;

@@ -1182,6 +1182,17 @@ static void prints_plan(void **state)
 	assert_non_null(strstr(text, "256 MiB of hugepages in all are enough"));
 	free(text);
 	mt_config_free(config);
+
+	config = load(
+		"dataplane: {lcores: \"0@0,1@0\", eal: [\"--no-pci\", \"--no-huge\"]}\n" PORTS);
+	stream = open_memstream(&text, &length);
+	assert_int_equal(mt_plan_make(config, &plan, error, sizeof(error)), 0);
+	mt_plan_print(config, &plan, stream);
+	fclose(stream);
+	assert_non_null(strstr(text, "--no-huge: of ordinary memory"));
+	assert_null(strstr(text, "in all are enough"));
+	free(text);
+	mt_config_free(config);
 }
 
 int main(void)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a packet costs as the working set grows: buffers, flows, sessions, queues.
 
-A pool's buffers all go round only where they are taken on one core and given back on another, so
+Buffers go through the pool only where they are taken on one core and given back on another, so
 that row has one worker that receives and one that owns the queue: cycles of both, busy ones. All
 else is one worker. dpdk-testpmd rxonly on the same capture shows what of it is the device's.
 Nobody wants the frames but in the last set, where each queue's are sent to a device that frees

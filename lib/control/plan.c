@@ -11,6 +11,7 @@
 
 #include "control/config_lines.h"
 #include "control/lcores.h"
+#include "datapath/mempool_lifo.h"
 #include "datapath/worker.h"
 
 enum {
@@ -405,7 +406,8 @@ static int size_memory(struct maker *maker)
 			return -EINVAL;
 		plan->ports[i].mbufs = count_mbufs(config, plan, &config->ports[i]);
 		plan->ports[i].bytes = (uint64_t)plan->ports[i].mbufs
-			* (plan->ports[i].buffer_bytes + MBUF_BYTES + OBJECT_BYTES);
+			* (plan->ports[i].buffer_bytes + MBUF_BYTES + OBJECT_BYTES
+				+ MT_MEMPOOL_LIFO_BYTES);
 		plan->total_bytes += plan->ports[i].bytes;
 	}
 	return 0;

@@ -8,6 +8,7 @@
 #include <rte_mbuf.h>
 
 #include "control/log.h"
+#include "datapath/mempool_lifo.h"
 
 enum {
 	POOL_CACHE = 256, /* mbufs that each lcore keeps for itself; the plan counts them */
@@ -21,11 +22,8 @@ static int create_pool(struct mt_port *port, const struct mt_plan *plan, unsigne
 	char name[RTE_MEMPOOL_NAMESIZE];
 
 	snprintf(name, sizeof(name), "mt_pool_%s", port->config->name);
-	/* Consumers in other processes give their buffers back to this pool. With DPDK's default
-	 * ring, one that loses its CPU in the middle of that would make our workers wait for it;
-	 * with relaxed tail synchronisation they go on. */
 	port->pool = rte_pktmbuf_pool_create_by_ops(name, plan->ports[index].mbufs, POOL_CACHE, 0,
-		plan->ports[index].buffer_bytes, port->device.numa_node, "ring_mt_rts");
+		plan->ports[index].buffer_bytes, port->device.numa_node, mt_mempool_lifo());
 	if (port->pool != NULL)
 		return 0;
 	snprintf(error, error_size,

@@ -1049,7 +1049,7 @@ static void places_one_worker(void **state)
 	assert_int_equal(plan.rings_bytes, 0);
 	assert_int_equal(plan.ports[0].mbufs, 16383);
 	assert_int_equal(plan.ports[0].buffer_bytes, 2048 + 128);
-	assert_int_equal(plan.ports[0].bytes, 16383ull * (2048 + 128 + 128 + 64));
+	assert_int_equal(plan.ports[0].bytes, 16383ull * (2048 + 128 + 128 + 64 + 136));
 	assert_int_equal(plan.workers_bytes, MT_PLAN_WORKER_BYTES);
 	assert_int_equal(plan.total_bytes, plan.ports[0].bytes + MT_PLAN_WORKER_BYTES);
 }
@@ -1178,7 +1178,7 @@ static void prints_plan(void **state)
 	assert_non_null(strstr(text, "queues: 2, by 5-tuple\n"));
 	assert_non_null(strstr(text, "VXLAN           UDP 4789\n"));
 	assert_non_null(strstr(text, "ids             2 rings of 4096 frames, zero-copy\n"));
-	assert_non_null(strstr(text, "39 hugepages of 2 MiB"));
+	assert_non_null(strstr(text, "41 hugepages of 2 MiB"));
 	assert_non_null(strstr(text, "256 MiB of hugepages in all are enough"));
 	free(text);
 	mt_config_free(config);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -131,6 +132,9 @@ static void all_or_nothing(void **state)
 	rte_mempool_free(pool);
 }
 
+/* The CPUs before EAL took all but one away. */
+static cpu_set_t cpus;
+
 static void *use(void *argument)
 {
 	static _Atomic uint32_t last;
@@ -140,6 +144,7 @@ static void *use(void *argument)
 	void *held[MOST];
 	unsigned count = 0;
 
+	expect(pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus) == 0);
 	for (unsigned n = 0; n < ROUNDS; n++) {
 		unsigned part = 1 + (unsigned)rand_r(&seed) % 64;
 
@@ -184,6 +189,8 @@ static int start(void **state)
 {
 	(void)state;
 	srandom(1);
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0)
+		return -1;
 	return frame_pool_open(128, 2047);
 }
 

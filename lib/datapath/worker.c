@@ -136,12 +136,22 @@ static uint16_t poll_outputs(struct mt_worker *worker)
 	return count;
 }
 
+/* A burst from each, and more while there is more, up to what a loop may receive: two workers that
+ * feed each other would fill their rings else. */
 static uint32_t serve_rings(struct mt_worker *worker)
 {
 	uint32_t count = 0;
+	bool more;
 
-	for (uint16_t f = 0; f < worker->fed_count; f++)
-		count += serve_ring(worker, worker->fed[f]);
+	do {
+		more = false;
+		for (uint16_t f = 0; f < worker->fed_count; f++) {
+			uint16_t served = serve_ring(worker, worker->fed[f]);
+
+			count += served;
+			more |= served == MT_BURST;
+		}
+	} while (more && count < MT_SKIP_FRAMES);
 	return count;
 }
 

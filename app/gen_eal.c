@@ -15,6 +15,7 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
+#include "output/interrupt_guard.h"
 #include "stop.h"
 
 enum {
@@ -243,6 +244,7 @@ void gen_port_close(struct gen_port *port)
 	if (port->device.driver[0] != '\0')
 		mt_ethdev_stop(&port->device);
 	rte_mempool_free(port->pool);
+	mt_interrupts_end();
 	rte_eal_cleanup();
 	remove_run_folder();
 }

@@ -23,9 +23,9 @@ enum {
 	SLOT_BYTES = 8,
 	RECORD_BYTES = 9234, /* of a frame that is copied for consumers, without snap */
 	RECORD_HEADER_BYTES = 64,
-	CACHE_MBUFS = 384,    /* a mempool cache of one lcore: it flushes at 1.5 times its size */
-	BURST_MBUFS = 4 * 64, /* one worker: received, parsed, queued, delivered */
-	PCAPNG_MBUFS = 64,    /* a pcapng output's thread has in hand */
+	CACHE_MBUFS = MT_PLAN_POOL_CACHE * 3 / 2, /* DPDK flushes at 1.5 times its size */
+	BURST_MBUFS = 4 * 64,           /* one worker: received, parsed, queued, delivered */
+	PCAPNG_MBUFS = 64,              /* a pcapng output's thread has in hand */
 	PORT_OUTPUT_DESCRIPTORS = 1024, /* transmit descriptors of one queue */
 	/* The buffers of a port output: idle receive queues, copies for devices that want them. */
 	PORT_OUTPUT_BYTES = 1023 * (9216 + 22 + 128 + 192) + 511 * (2176 + 192),

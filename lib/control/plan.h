@@ -13,6 +13,7 @@
 enum {
 	MT_MAX_LCORES = 128,            /* EAL's RTE_MAX_LCORE in Debian's DPDK */
 	MT_PLAN_WORKER_BYTES = 5 << 18, /* a worker's memory, mostly its table of sessions */
+	MT_PLAN_POOL_CACHE = 256, /* mbufs of a port's pool that each lcore keeps for itself */
 };
 
 struct mt_plan_worker {

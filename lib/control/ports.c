@@ -11,8 +11,7 @@
 #include "datapath/mempool_lifo.h"
 
 enum {
-	POOL_CACHE = 256, /* mbufs that each lcore keeps for itself; the plan counts them */
-	MTU = 9216,       /* ENA's largest */
+	MTU = 9216, /* ENA's largest */
 	TX_DESCRIPTORS = 512,
 };
 
@@ -22,8 +21,9 @@ static int create_pool(struct mt_port *port, const struct mt_plan *plan, unsigne
 	char name[RTE_MEMPOOL_NAMESIZE];
 
 	snprintf(name, sizeof(name), "mt_pool_%s", port->config->name);
-	port->pool = rte_pktmbuf_pool_create_by_ops(name, plan->ports[index].mbufs, POOL_CACHE, 0,
-		plan->ports[index].buffer_bytes, port->device.numa_node, mt_mempool_lifo());
+	port->pool = rte_pktmbuf_pool_create_by_ops(name, plan->ports[index].mbufs,
+		MT_PLAN_POOL_CACHE, 0, plan->ports[index].buffer_bytes, port->device.numa_node,
+		mt_mempool_lifo());
 	if (port->pool != NULL)
 		return 0;
 	snprintf(error, error_size,

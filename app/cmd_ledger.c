@@ -30,7 +30,33 @@ static const char *plain(char text[FORMAT_SIZE], const json_t *object, const cha
 	return text;
 }
 
-static bool print_balance(uint64_t left, uint64_t right)
+/* What `received` must be equal to. */
+static uint64_t received_sum(const json_t *ledger)
+{
+	return member_or_zero(ledger, "host") + member_or_zero(ledger, "accepted")
+		+ sum_members(json_object_get(ledger, "drops"))
+		+ member_or_zero(ledger, "in_flight");
+}
+
+/* What an output's `offered` must be equal to. */
+static uint64_t offered_sum(const json_t *output)
+{
+	return member_or_zero(output, "delivered") + sum_members(json_object_get(output, "drops"))
+		+ member_or_zero(output, "in_flight");
+}
+
+static bool sums_agree(const json_t *ledger)
+{
+	bool agree = member_or_zero(ledger, "received") == received_sum(ledger);
+	const char *name;
+	json_t *output;
+
+	json_object_foreach (json_object_get(ledger, "outputs"), name, output)
+		agree = agree && member_or_zero(output, "offered") == offered_sum(output);
+	return agree;
+}
+
+static void print_balance(uint64_t left, uint64_t right)
 {
 	if (left == right)
 		puts("   balanced");
@@ -38,55 +64,43 @@ static bool print_balance(uint64_t left, uint64_t right)
 		printf("   NOT BALANCED: %" PRIu64 " %s\n",
 			left > right ? left - right : right - left,
 			left > right ? "missing on the right" : "too many on the right");
-	return left == right;
 }
 
-static bool print_packets(const json_t *ledger)
+static void print_packets(const json_t *ledger)
 {
 	const json_t *drops = json_object_get(ledger, "drops");
-	uint64_t dropped = sum_members(drops);
 	char text[4][FORMAT_SIZE];
-	bool balanced;
 
 	printf("received %s = host %s + accepted %s + drops %" PRIu64 " + in flight %s",
 		plain(text[0], ledger, "received"), plain(text[1], ledger, "host"),
-		plain(text[2], ledger, "accepted"), dropped, plain(text[3], ledger, "in_flight"));
-	balanced = print_balance(member_or_zero(ledger, "received"),
-		member_or_zero(ledger, "host") + member_or_zero(ledger, "accepted") + dropped
-			+ member_or_zero(ledger, "in_flight"));
+		plain(text[2], ledger, "accepted"), sum_members(drops),
+		plain(text[3], ledger, "in_flight"));
+	print_balance(member_or_zero(ledger, "received"), received_sum(ledger));
 	print_drops(drops);
-	return balanced;
 }
 
-static bool print_output(const char *name, const json_t *output)
+static void print_output(const char *name, const json_t *output)
 {
 	const json_t *drops = json_object_get(output, "drops");
-	uint64_t dropped = sum_members(drops);
 	char text[3][FORMAT_SIZE];
-	bool balanced;
 
 	printf("output %s: offered %s = delivered %s + drops %" PRIu64 " + in flight %s", name,
-		plain(text[0], output, "offered"), plain(text[1], output, "delivered"), dropped,
-		plain(text[2], output, "in_flight"));
-	balanced = print_balance(member_or_zero(output, "offered"),
-		member_or_zero(output, "delivered") + dropped
-			+ member_or_zero(output, "in_flight"));
+		plain(text[0], output, "offered"), plain(text[1], output, "delivered"),
+		sum_members(drops), plain(text[2], output, "in_flight"));
+	print_balance(member_or_zero(output, "offered"), offered_sum(output));
 	print_drops(drops);
-	return balanced;
 }
 
-static bool print_ledger(const json_t *ledger)
+static void print_ledger(const json_t *ledger)
 {
-	bool sums = print_packets(ledger);
-	bool daemon = json_is_true(json_object_get(ledger, "balanced"));
 	const char *name;
 	json_t *output;
 
+	print_packets(ledger);
 	json_object_foreach (json_object_get(ledger, "outputs"), name, output)
-		sums = print_output(name, output) && sums;
-	if (sums && !daemon)
+		print_output(name, output);
+	if (sums_agree(ledger) && !json_is_true(json_object_get(ledger, "balanced")))
 		puts("NOT BALANCED, says the daemon");
-	return sums && daemon;
 }
 
 int cmd_ledger(const struct command_context *context, int argc, char **argv)
@@ -104,12 +118,12 @@ int cmd_ledger(const struct command_context *context, int argc, char **argv)
 	ledger = command_get(context, "/api/v1/ledger");
 	if (ledger == NULL)
 		return EXIT_FAILURE;
-	if (json) {
+	if (json)
 		command_print_json(ledger);
-		balanced = json_is_true(json_object_get(ledger, "balanced"));
-	} else {
-		balanced = print_ledger(ledger);
-	}
+	else
+		print_ledger(ledger);
+	/* Computed from the numbers, and not only believed. */
+	balanced = sums_agree(ledger) && json_is_true(json_object_get(ledger, "balanced"));
 	json_decref(ledger);
 	return balanced ? EXIT_SUCCESS : EXIT_FAILURE;
 }

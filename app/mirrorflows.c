@@ -266,7 +266,7 @@ static const char usage[] =
 	"  -r ROUNDS   end after so many\n"
 	"  -q N        only this queue; default all\n"
 	"  -p PREFIX   DPDK's file prefix of the daemon; default mirrortap\n"
-	"  -h, -V      this text, the version\n";
+	"  -h, -V      this text, the version; also --help, --version\n";
 
 static bool parse_number(const char *text, unsigned min, unsigned max, unsigned *number)
 {
@@ -283,11 +283,14 @@ static bool parse_number(const char *text, unsigned min, unsigned max, unsigned 
 /* Returns -1 to go on, or the exit status. */
 static int parse(int argc, char **argv, struct options *options)
 {
+	static const struct option long_options[] = {
+		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
 	unsigned queue = 0;
 	bool fine = true;
 	int option;
 
-	while (fine && (option = getopt(argc, argv, "o:n:i:r:q:p:hV")) != -1) {
+	while (fine
+		&& (option = getopt_long(argc, argv, "o:n:i:r:q:p:hV", long_options, NULL)) != -1) {
 		switch (option) {
 		case 'o':
 			options->attach.output = optarg;

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# Do the documents agree with the tree? The table of verdicts with lib/packet/verdict.h, relative
-# links, configuration keys. docs.sh --write puts the table into docs/verdicts.md.
+# Do the documents agree with the tree? The table of verdicts with lib/packet/verdict.h, links and
+# paths, configuration keys, packages. docs.sh --write puts the table into docs/verdicts.md.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)

@@ -112,9 +112,11 @@ static void make_arguments(const struct mt_config *config, const struct mt_plan 
 		add(arguments, "--file-prefix=%s", eal->file_prefix);
 	add_pci(arguments, config);
 	if (eal->no_huge && find_argument(config, "-m") == NULL) {
+		/* Twice, because no buffer may cross a page then: one of 2.4 KB takes a page of
+		 * 4 KiB. What is not used is not taken from the system. */
 		add(arguments, "-m");
 		add(arguments, "%llu",
-			(unsigned long long)(plan->total_bytes >> 20) + NO_HUGE_EXTRA_MIB);
+			2 * (unsigned long long)(plan->total_bytes >> 20) + NO_HUGE_EXTRA_MIB);
 	}
 	for (unsigned i = 0; i < config->dataplane.eal_count; i++)
 		add(arguments, "%s", config->dataplane.eal[i]);

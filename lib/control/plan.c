@@ -11,6 +11,7 @@
 
 #include "control/config_lines.h"
 #include "control/lcores.h"
+#include "datapath/mempool_lifo.h"
 #include "datapath/worker.h"
 
 enum {
@@ -143,6 +144,25 @@ static int place_lcores(struct maker *maker)
 		mt_cpus_add(&maker->workers, worker->lcore);
 	}
 	return 0;
+}
+
+const struct mt_plan_worker *mt_plan_far_worker(const struct mt_plan *plan, int node)
+{
+	const struct mt_plan_worker *far = NULL;
+
+	if (node < 0)
+		return NULL;
+	for (unsigned w = 0; w < plan->workers_count; w++) {
+		const struct mt_plan_worker *worker = &plan->workers[w];
+
+		if (worker->numa_node == node)
+			continue;
+		if (worker->receives)
+			return worker;
+		if (far == NULL)
+			far = worker;
+	}
+	return far;
 }
 
 /* Reads receive_lcores or queue_lcores; absent means all workers. */
@@ -386,7 +406,8 @@ static int size_memory(struct maker *maker)
 			return -EINVAL;
 		plan->ports[i].mbufs = count_mbufs(config, plan, &config->ports[i]);
 		plan->ports[i].bytes = (uint64_t)plan->ports[i].mbufs
-			* (plan->ports[i].buffer_bytes + MBUF_BYTES + OBJECT_BYTES);
+			* (plan->ports[i].buffer_bytes + MBUF_BYTES + OBJECT_BYTES
+				+ MT_MEMPOOL_LIFO_BYTES);
 		plan->total_bytes += plan->ports[i].bytes;
 	}
 	return 0;
@@ -522,6 +543,15 @@ static void print_dedup(const struct mt_config_dedup *dedup, FILE *stream)
 		mt_dedup_entries(dedup->entries));
 }
 
+static bool without_hugepages(const struct mt_config *config)
+{
+	for (unsigned i = 0; i < config->dataplane.eal_count; i++) {
+		if (strcmp(config->dataplane.eal[i], "--no-huge") == 0)
+			return true;
+	}
+	return false;
+}
+
 static void print_memory(const struct mt_config *config, const struct mt_plan *plan, FILE *stream)
 {
 	uint64_t pages = (plan->total_bytes + HUGEPAGE_BYTES - 1) / HUGEPAGE_BYTES;
@@ -556,7 +586,9 @@ static void print_memory(const struct mt_config *config, const struct mt_plan *p
 	if (plan->consumers_bytes > 0)
 		fprintf(stream, "  and, not of hugepages, for consumers of rings %.1f MiB\n",
 			mebibytes(plan->consumers_bytes));
-	if (plan->total_bytes <= DEFAULT_HUGEPAGES_BYTES * 3ull / 4)
+	if (without_hugepages(config))
+		fprintf(stream, "  --no-huge: of ordinary memory, up to twice as much\n");
+	else if (plan->total_bytes <= DEFAULT_HUGEPAGES_BYTES * 3ull / 4)
 		fprintf(stream, "  256 MiB of hugepages in all are enough for it\n");
 	else
 		fprintf(stream, "  set aside more than the usual 256 MiB of hugepages for it\n");

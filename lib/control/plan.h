@@ -52,5 +52,10 @@ struct mt_plan {
 int mt_plan_make(
 	const struct mt_config *config, struct mt_plan *plan, char *error, size_t error_size);
 
+/* A worker that sits on another NUMA node than `node` and so takes packets across: one that
+ * receives if there is any, else an owner of queues. NULL: none, or `node` is not known (less than
+ * 0). */
+const struct mt_plan_worker *mt_plan_far_worker(const struct mt_plan *plan, int node);
+
 /* Prints the plan for a person: cores, queues, memory. */
 void mt_plan_print(const struct mt_config *config, const struct mt_plan *plan, FILE *stream);

@@ -8,6 +8,7 @@
 #include <rte_mbuf.h>
 
 #include "control/log.h"
+#include "datapath/mempool_lifo.h"
 
 enum {
 	POOL_CACHE = 256, /* mbufs that each lcore keeps for itself; the plan counts them */
@@ -21,16 +22,14 @@ static int create_pool(struct mt_port *port, const struct mt_plan *plan, unsigne
 	char name[RTE_MEMPOOL_NAMESIZE];
 
 	snprintf(name, sizeof(name), "mt_pool_%s", port->config->name);
-	/* Consumers in other processes give their buffers back to this pool. With DPDK's default
-	 * ring, one that loses its CPU in the middle of that would make our workers wait for it;
-	 * with relaxed tail synchronisation they go on. */
 	port->pool = rte_pktmbuf_pool_create_by_ops(name, plan->ports[index].mbufs, POOL_CACHE, 0,
-		plan->ports[index].buffer_bytes, port->device.numa_node, "ring_mt_rts");
+		plan->ports[index].buffer_bytes, port->device.numa_node, mt_mempool_lifo());
 	if (port->pool != NULL)
 		return 0;
 	snprintf(error, error_size,
-		"port %s: pool of %u buffers (%llu MiB): %s; reserve more hugepages or shorten "
-		"descriptors, queue_length or the outputs' rings",
+		"port %s: pool of %u buffers (%llu MiB): %s; reserve more hugepages (with "
+		"--no-huge: a larger -m in dataplane.eal) or shorten descriptors, queue_length or "
+		"the outputs' rings",
 		port->config->name, plan->ports[index].mbufs,
 		(unsigned long long)plan->ports[index].bytes >> 20, rte_strerror(rte_errno));
 	return -rte_errno;
@@ -85,21 +84,16 @@ int mt_port_start(struct mt_port *port, const struct mt_config_port *config,
 
 void mt_port_check_nodes(const struct mt_port *port, const struct mt_plan *plan)
 {
-	if (port->device.numa_node < 0)
-		return;
-	for (unsigned w = 0; w < plan->workers_count; w++) {
-		const struct mt_plan_worker *worker = &plan->workers[w];
+	int node = port->device.numa_node;
+	const struct mt_plan_worker *far = mt_plan_far_worker(plan, node);
 
-		if (!worker->receives || worker->numa_node == port->device.numa_node)
-			continue;
-		mt_log(MT_LOG_WARNING,
-			"port %s is on NUMA node %d, but lcore %u that polls it is on node %d: "
-			"every "
-			"packet crosses between them; choose dataplane.receive_lcores on node %d",
-			port->config->name, port->device.numa_node, worker->lcore,
-			worker->numa_node, port->device.numa_node);
+	if (far == NULL)
 		return;
-	}
+	mt_log(MT_LOG_WARNING,
+		"port %s is on NUMA node %d, but lcore %u that %s is on node %d: every packet of "
+		"its crosses between them; choose dataplane.%s on node %d",
+		port->config->name, node, far->lcore, far->receives ? "polls it" : "owns queues",
+		far->numa_node, far->receives ? "receive_lcores" : "queue_lcores", node);
 }
 
 void mt_port_stop(struct mt_port *port)

@@ -33,7 +33,7 @@ struct mt_port {
 int mt_port_start(struct mt_port *port, const struct mt_config_port *config,
 	const struct mt_plan *plan, unsigned index, char *error, size_t error_size);
 
-/* One warning if a receiving worker sits on another NUMA node than the port. */
+/* One warning if a worker sits on another NUMA node than the port. */
 void mt_port_check_nodes(const struct mt_port *port, const struct mt_plan *plan);
 
 /* Stops the device; its buffers may still be in outputs. */

@@ -38,3 +38,11 @@ static inline uint64_t mt_clock_ns(struct mt_clock *clock, uint64_t tsc)
 	clock->last_ns = ns;
 	return ns;
 }
+
+/* Nanoseconds from `time_ns` until now; 0 if that is still to come. */
+static inline uint64_t mt_clock_since(struct mt_clock *clock, uint64_t time_ns)
+{
+	uint64_t now_ns = mt_clock_ns(clock, rte_rdtsc());
+
+	return now_ns > time_ns ? now_ns - time_ns : 0;
+}

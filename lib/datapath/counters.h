@@ -60,6 +60,16 @@ struct mt_queue_counters {
 	uint64_t dedup_evicted;    /* forgotten within the window: the table was full */
 } __rte_cache_aligned;
 
+/* Counts frames that are given to the outputs. The queue's owner. */
+static inline void mt_queue_accept(
+	struct mt_queue_counters *counters, uint32_t frames, uint64_t bytes)
+{
+	mt_commit_begin(&counters->commit);
+	mt_count(&counters->counts.accepted, frames);
+	mt_count(&counters->counts.accepted_bytes, bytes);
+	mt_commit_end(&counters->commit);
+}
+
 enum {
 	MT_SLOW_LOOP_US = 1000,
 };

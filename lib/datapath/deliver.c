@@ -22,14 +22,9 @@ void mt_stage_deliver(struct mt_worker *worker, uint16_t queue, struct rte_mbuf 
 	uint16_t count, uint64_t bytes)
 {
 	const struct mt_snapshot *snapshot = worker->snapshot;
-	struct mt_queue_counters *counters = &worker->datapath->queues[queue]->counters;
 
 	mt_worker_enter(worker, MT_STAGE_DELIVER);
-	mt_commit_begin(&counters->commit);
-	mt_count(&counters->counts.accepted, count);
-	mt_count(&counters->counts.accepted_bytes, bytes);
-	mt_commit_end(&counters->commit);
-
+	mt_queue_accept(&worker->datapath->queues[queue]->counters, count, bytes);
 	/* Before the frames are others'. */
 	if (unlikely(atomic_load_explicit(&worker->datapath->capturing, memory_order_relaxed) != 0))
 		mt_stage_capture(worker, queue, frames, count);

@@ -94,10 +94,10 @@ static inline void add_frame(struct mt_session_counts *counts, uint32_t bytes)
 {
 	typedef uint64_t pair __attribute__((vector_size(16), may_alias));
 
-	static_assert(offsetof(struct mt_session_counts, packets) == 0
-			&& offsetof(struct mt_session_counts, bytes) == sizeof(uint64_t),
-		"packets and bytes are a pair");
-	*(volatile pair *)counts += (pair){1, bytes};
+	static_assert(offsetof(struct mt_session_counts, bytes) == 0
+			&& offsetof(struct mt_session_counts, packets) == sizeof(uint64_t),
+		"bytes and packets are a pair");
+	*(volatile pair *)counts += (pair){bytes, 0} + (pair){0, 1};
 }
 
 /* Several sessions in one batch. Runs are not looked for: where sessions change at random, a wrong

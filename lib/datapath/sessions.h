@@ -30,8 +30,8 @@ enum {
 };
 
 struct mt_session_counts {
+	uint64_t bytes;     /* of the packets */
 	uint64_t packets;   /* inner frames that were to go to their queues */
-	uint64_t bytes;     /* of these frames */
 	uint64_t truncated; /* of these frames, those that arrived cut */
 	/* Whose VNI was known. queue_full: counted in `packets` too; what never was to go to a
 	 * queue (inner_too_short, no_headroom, the policy's verdicts) is not. */

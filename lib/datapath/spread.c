@@ -34,28 +34,14 @@ static void count_latency(struct mt_worker *worker, uint16_t queue, uint64_t ns,
 		mt_latency_count(&worker->datapath->queues[queue]->counters.latency, ns, delivered);
 }
 
-static uint64_t since(struct mt_worker *worker, uint64_t time_ns)
-{
-	uint64_t now_ns = mt_clock_ns(&worker->clock, rte_rdtsc());
-
-	return now_ns > time_ns ? now_ns - time_ns : 0;
-}
-
-/* A queue's sum: its frames above so many bits of their bytes. One number, because it is written
- * and read again for each frame, with other stores in between. */
-enum {
-	FRAMES_SHIFT = 48,
-};
-
 /* All that is set aside for one queue. */
 static uint16_t empty(struct mt_worker *worker, uint16_t queue)
 {
 	struct mt_spread_queue *to = &worker->spread.to[queue];
-	const uint64_t sum = to->sum;
+	const mt_tally_t tally = to->tally;
 
-	to->sum = 0;
-	return hand_over(worker, queue, to->frames, (uint16_t)(sum >> FRAMES_SHIFT),
-		sum & ((UINT64_C(1) << FRAMES_SHIFT) - 1));
+	to->tally = 0;
+	return hand_over(worker, queue, to->frames, mt_tally_frames(tally), mt_tally_bytes(tally));
 }
 
 /* More frames of one queue than it can have set aside. */
@@ -63,7 +49,8 @@ static __rte_noinline void empty_full(struct mt_worker *worker, uint16_t queue)
 {
 	uint16_t delivered = empty(worker, queue);
 
-	count_latency(worker, queue, since(worker, worker->spread.time_ns), delivered);
+	count_latency(
+		worker, queue, mt_clock_since(&worker->clock, worker->spread.time_ns), delivered);
 }
 
 void mt_stage_spread(struct mt_worker *worker, struct mt_batch *batch)
@@ -74,7 +61,7 @@ void mt_stage_spread(struct mt_worker *worker, struct mt_batch *batch)
 
 	if (queues == 1) {
 		delivered = hand_over(worker, 0, batch->frames, batch->count, batch->sums.bytes);
-		count_latency(worker, 0, since(worker, batch->time_ns), delivered);
+		count_latency(worker, 0, mt_clock_since(&worker->clock, batch->time_ns), delivered);
 		return;
 	}
 	if (spread->count == 0)
@@ -84,12 +71,12 @@ void mt_stage_spread(struct mt_worker *worker, struct mt_batch *batch)
 		struct rte_mbuf *frame = batch->frames[i];
 		uint16_t queue = mt_hash_queue(frame->hash.rss, queues);
 		struct mt_spread_queue *to = &spread->to[queue];
-		uint64_t sum = to->sum;
+		mt_tally_t tally = to->tally;
 
-		to->frames[sum >> FRAMES_SHIFT] = frame;
-		sum += (UINT64_C(1) << FRAMES_SHIFT) + frame->pkt_len;
-		to->sum = sum;
-		if (unlikely(sum >> FRAMES_SHIFT == MT_BURST))
+		to->frames[mt_tally_frames(tally)] = frame;
+		tally += mt_tally_of(frame->pkt_len);
+		to->tally = tally;
+		if (unlikely(mt_tally_frames(tally) == MT_BURST))
 			empty_full(worker, queue);
 	}
 	if (spread->count + MT_BURST > mt_spread_limit(queues))
@@ -108,8 +95,8 @@ void mt_spread_flush(struct mt_worker *worker)
 	mt_worker_enter(worker, MT_STAGE_SPREAD);
 	spread->count = 0;
 	for (uint16_t queue = 0; queue < queues; queue++)
-		delivered[queue] = spread->to[queue].sum != 0 ? empty(worker, queue) : 0;
-	ns = since(worker, spread->time_ns);
+		delivered[queue] = spread->to[queue].tally != 0 ? empty(worker, queue) : 0;
+	ns = mt_clock_since(&worker->clock, spread->time_ns);
 	for (uint16_t queue = 0; queue < queues; queue++)
 		count_latency(worker, queue, ns, delivered[queue]);
 }

@@ -30,6 +30,13 @@ void mt_stage_host(struct mt_worker *worker, uint16_t port, struct mt_batch *bat
 void mt_stage_spread(struct mt_worker *worker, struct mt_batch *batch);
 void mt_spread_flush(struct mt_worker *worker);
 
+/* skip.c: takes frames out of the batch whose queues the worker itself owns and whose frames no
+ * output wants, as long as nothing else has to see them: they are freed together, whatever their
+ * queue is, and counted by mt_skip_commit(), which must be called in the same loop. What it found
+ * out about the outputs holds until then. Only before a spread over several queues. */
+void mt_stage_skip(struct mt_worker *worker, struct mt_batch *batch);
+void mt_skip_commit(struct mt_worker *worker);
+
 /* live.c: copies of the frames of one queue, by its owner, for the live captures that want them.
  * Leaves the frames as they are. */
 void mt_stage_capture(

@@ -82,10 +82,11 @@ static uint16_t receive(struct mt_worker *worker, const struct mt_rx *rx)
 	if (unlikely(batch.dropped_count > 0))
 		mt_release(batch.dropped, batch.dropped_count);
 	mt_sessions_count(&worker->sessions, &batch);
-	if (likely(batch.count > 0)) {
-		mt_worker_enter(worker, MT_STAGE_SPREAD);
+	mt_worker_enter(worker, MT_STAGE_SPREAD);
+	if (worker->snapshot->queues > 1)
+		mt_stage_skip(worker, &batch);
+	if (batch.count > 0)
 		mt_stage_spread(worker, &batch);
-	}
 	return received;
 }
 
@@ -135,12 +136,22 @@ static uint16_t poll_outputs(struct mt_worker *worker)
 	return count;
 }
 
+/* A burst from each, and more while there is more, up to what a loop may receive: two workers that
+ * feed each other would fill their rings else. */
 static uint32_t serve_rings(struct mt_worker *worker)
 {
 	uint32_t count = 0;
+	bool more;
 
-	for (uint16_t f = 0; f < worker->fed_count; f++)
-		count += serve_ring(worker, worker->fed[f]);
+	do {
+		more = false;
+		for (uint16_t f = 0; f < worker->fed_count; f++) {
+			uint16_t served = serve_ring(worker, worker->fed[f]);
+
+			count += served;
+			more |= served == MT_BURST;
+		}
+	} while (more && count < MT_SKIP_FRAMES);
 	return count;
 }
 
@@ -189,6 +200,15 @@ static bool receive_round(struct mt_worker *worker, uint32_t *received)
 	return full;
 }
 
+/* Frames wait for more of their queues, and counts for more of theirs, only while more have come
+ * already. */
+static bool may_wait(const struct mt_worker *worker, uint32_t received)
+{
+	if (worker->spread.count > 0)
+		return received < MT_SPREAD_FRAMES;
+	return worker->skip.count > 0 && received < MT_SKIP_FRAMES;
+}
+
 static uint32_t receive_all(struct mt_worker *worker, int phase)
 {
 	uint32_t received = 0;
@@ -196,11 +216,11 @@ static uint32_t receive_all(struct mt_worker *worker, int phase)
 
 	if (phase >= MT_PHASE_FLUSH || (phase == MT_PHASE_DRAIN && worker->drained))
 		return 0;
-	/* Frames wait for more of their queues only while more have come already. */
 	do
 		more = receive_round(worker, &received);
-	while (more && worker->spread.count > 0 && received < MT_SPREAD_FRAMES);
+	while (more && may_wait(worker, received));
 	mt_spread_flush(worker);
+	mt_skip_commit(worker);
 	if (phase == MT_PHASE_DRAIN && received == 0)
 		worker->drained = true;
 	return received;

@@ -16,6 +16,7 @@
 #include "datapath/idle.h"
 #include "datapath/sessions.h"
 #include "datapath/snapshot.h"
+#include "datapath/tally.h"
 #include "policy/policy.h"
 
 enum {
@@ -112,7 +113,7 @@ enum {
 
 /* Of one queue. Its size spreads those of many queues over all sets of a cache. */
 struct mt_spread_queue {
-	uint64_t sum; /* how many frames, and their bytes: see spread.c; 0: none */
+	mt_tally_t tally;
 	struct rte_mbuf *frames[MT_BURST];
 } __rte_cache_aligned;
 
@@ -127,6 +128,20 @@ static inline uint16_t mt_spread_limit(uint16_t queues)
 {
 	return RTE_MAX(MT_BURST, RTE_MIN(queues * MT_SPREAD_PER_QUEUE, MT_SPREAD_FRAMES));
 }
+
+enum {
+	/* Frames that nobody wants and that are counted together at the most. */
+	MT_SKIP_FRAMES = 1024,
+};
+
+/* Of one loop: frames that went back to their pool and are still to be counted. */
+struct mt_skip {
+	uint64_t time_ns; /* when the oldest were received */
+	uint64_t queues;  /* a set: own ones whose frames nobody wants */
+	uint32_t count;
+	bool known; /* `queues` is of this loop */
+	mt_tally_t tallies[MT_DATAPATH_MAX_QUEUES];
+};
 
 /* Memory of one worker, on its NUMA node. */
 struct mt_worker {
@@ -161,6 +176,7 @@ struct mt_worker {
 	uint16_t fed_count;
 	uint16_t next_polled;                 /* in owned[] */
 	uint16_t fed[MT_DATAPATH_MAX_QUEUES]; /* of those owned: the ones with a ring */
+	struct mt_skip skip;
 	struct mt_spread spread;
 } __rte_cache_aligned;
 

@@ -152,6 +152,14 @@ struct mt_output_ops {
 	void (*send)(
 		struct mt_output *output, uint16_t queue, struct rte_mbuf **frames, uint16_t count);
 
+	/* Whether send() would keep a frame of the queue now. Worker that owns the queue; NULL: it
+	 * would. */
+	bool (*wants)(struct mt_output *output, uint16_t queue);
+
+	/* Counts frames as send() would that wants() says no to, without being given them. Worker
+	 * that owns the queue; NULL where wants() is. */
+	void (*count_unwanted)(struct mt_output *output, uint16_t queue, uint32_t count);
+
 	/* What is left to do for a queue although no frame came. Returns how many frames it took
 	 * care of: a worker that has such work must not rest. Worker that owns the queue; NULL:
 	 * nothing. */

@@ -376,6 +376,26 @@ static uint64_t sum_bytes(struct rte_mbuf **frames, uint32_t count)
 	return bytes;
 }
 
+/* Nobody reads: the whole cost of a ring output is this. */
+static void ring_count_unwanted(struct mt_output *output, uint16_t queue, uint32_t count)
+{
+	struct mt_output_queue *own = &output->per_queue[queue];
+
+	mt_commit_begin(&own->commit);
+	mt_count(&own->counts.offered, count);
+	mt_count(&own->counts.drops[MT_OUTPUT_DROP_CONSUMER_ABSENT], count);
+	mt_commit_end(&own->commit);
+}
+
+static bool ring_wants(struct mt_output *output, uint16_t queue)
+{
+	struct mt_ring_output *ring = output->private;
+	struct mt_ring_queue *q = &ring->queues[queue];
+
+	look_at_claim(q);
+	return (q->serving != 0 && !q->taking_back) || q->keep;
+}
+
 static void ring_send(
 	struct mt_output *output, uint16_t queue, struct rte_mbuf **frames, uint16_t count)
 {
@@ -385,13 +405,8 @@ static void ring_send(
 	uint32_t sent = 0;
 	uint64_t bytes;
 
-	look_at_claim(q);
-	if ((q->serving == 0 || q->taking_back) && !q->keep) {
-		/* No one reads: the whole cost of a ring output is this. */
-		mt_commit_begin(&own->commit);
-		mt_count(&own->counts.offered, count);
-		mt_count(&own->counts.drops[MT_OUTPUT_DROP_CONSUMER_ABSENT], count);
-		mt_commit_end(&own->commit);
+	if (!ring_wants(output, queue)) {
+		ring_count_unwanted(output, queue, count);
 		mt_release(frames, count);
 		return;
 	}
@@ -515,6 +530,8 @@ const struct mt_output_ops mt_output_ring = {
 	.type = "ring",
 	.open = ring_open,
 	.send = ring_send,
+	.wants = ring_wants,
+	.count_unwanted = ring_count_unwanted,
 	.poll = ring_poll,
 	.read = ring_read,
 	.rename = mt_ring_claims_rename,

@@ -102,6 +102,26 @@ static double spread_round(struct lab *lab)
 	return (double)cycles / lab->count;
 }
 
+/* The same where nobody wants the frames. */
+static double skip_round(struct lab *lab)
+{
+	struct mt_batch batch = {0};
+	uint64_t begin, cycles = 0;
+
+	fill(lab);
+	for (uint32_t at = 0; at < lab->count; at += MT_BURST) {
+		memcpy(batch.frames, &lab->frames[at], sizeof(batch.frames));
+		batch.count = MT_BURST;
+		begin = rte_rdtsc();
+		mt_stage_skip(&lab->workers[0], &batch);
+		if ((at + MT_BURST) % MT_SKIP_FRAMES == 0)
+			mt_skip_commit(&lab->workers[0]);
+		cycles += rte_rdtsc() - begin;
+	}
+	mt_skip_commit(&lab->workers[0]);
+	return (double)cycles / lab->count;
+}
+
 /* --- one core ----------------------------------------------------------------------------------
  */
 
@@ -116,6 +136,12 @@ static void measure_own_queues(struct lab *lab, uint16_t queues, unsigned rounds
 		cycles[r] = spread_round(lab);
 	snprintf(variant, sizeof(variant), "%u own queue%s", queues, queues == 1 ? "" : "s");
 	micro_report("spread, deliver, release", "-", variant, lab->count, cycles, rounds);
+	if (queues == 1)
+		return;
+	skip_round(lab);
+	for (unsigned r = 0; r < rounds; r++)
+		cycles[r] = skip_round(lab);
+	micro_report("skip, release", "-", variant, lab->count, cycles, rounds);
 }
 
 /* What a capture has got is thrown away between the rounds, as if its reader were fast. */

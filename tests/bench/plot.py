@@ -92,7 +92,7 @@ def sets(rows):
         axes.fill_between(sizes, [cycles["min"] for _, cycles in points],
                           [cycles["max"] for _, cycles in points], alpha=0.2)
         axes.plot(sizes, middle, marker="o")
-        axes.set_xscale("log", base=2 if name == "queues" else 10)
+        axes.set_xscale("log", base=2 if name.startswith("queues") else 10)
         axes.set_ylim(bottom=0)
         axes.set_title(name, fontsize=9)
     all_axes[0].set_ylabel("TSC cycles per packet")

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a packet costs as the working set grows: buffers, flows, sessions, queues.
 
-A pool's buffers all go round only where they are taken on one core and given back on another, so
+Buffers go through the pool only where they are taken on one core and given back on another, so
 that row has one worker that receives and one that owns the queue: cycles of both, busy ones. All
 else is one worker. dpdk-testpmd rxonly on the same capture shows what of it is the device's.
+Nobody wants the frames but in the last set, where each queue's are sent to a device that frees
+them.
 """
 from harness import Bench, Mirrortapd, Split, Testpmd
 
@@ -17,6 +19,7 @@ VNIS = (1, 1000, 10000)
 VNI_FRAMES = 10000
 VNI_MBUFS = 32767
 QUEUES = (1, 2, 4, 8, 16, 32, 64)
+SINK = 'outputs: [{name: sink, type: port, device: "net_null0"}]\n'
 
 
 def buffers(bench):
@@ -56,6 +59,10 @@ def queues(bench):
     bench.compare({"set": "queues", "frames": 2048}, [
         Mirrortapd(bench, capture, f"{count} queue{'s' * (count > 1)}",
                    dataplane=f"queues: {count}")
+        for count in QUEUES], ["1 queue"])
+    bench.compare({"set": "queues into net_null", "frames": 2048}, [
+        Mirrortapd(bench, capture, f"{count} queue{'s' * (count > 1)}",
+                   dataplane=f"queues: {count}", outputs=SINK)
         for count in QUEUES], ["1 queue"])
 
 

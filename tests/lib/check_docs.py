@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Holds the documents against the tree: the table of verdicts, relative links, configuration keys.
+"""Holds the documents against the tree: the table of verdicts, relative links and paths,
+configuration keys, packages to install.
 
     check_docs.py ROOT TABLE [--write]      TABLE: the table of verdicts as it should be; --write puts
                                             it into docs/verdicts.md
@@ -91,11 +92,38 @@ def check_keys(root: str) -> Iterator[str]:
         yield f"docs/configuration.md does not mention the key {key}"
 
 
+def check_packages(root: str) -> Iterator[str]:
+    """The README must name what a build needs: one who types it has nothing else."""
+    needed = re.search(r"^DEPS_BUILD=\(([^)]*)\)", read(os.path.join(root, "tests/lib/deps.sh")),
+                       re.MULTILINE)
+    named = re.search(r"^ +apt-get install ((?:.*\\\n)*.*)$", read(os.path.join(root, "README.md")),
+                      re.MULTILINE)
+    if not needed or not named:
+        yield "no DEPS_BUILD in tests/lib/deps.sh, or no `apt-get install` in README.md"
+        return
+    packages = set(named.group(1).replace("\\", " ").split())
+    for package in sorted(packages ^ set(needed.group(1).split())):
+        where = "only in README.md" if package in packages else "not in README.md"
+        yield f"package {package}: {where}; DEPS_BUILD of tests/lib/deps.sh is the list"
+
+
+def check_paths(root: str) -> Iterator[str]:
+    """Commands and sentences name files of the tree: each must be there."""
+    path_pattern = r"(?<![\w/.~-])((?:app|config|docs|lib|tests)/[\w./-]*\w)(?![\w/]*[*{<])"
+    for path in documents(root):
+        for number, line in enumerate(read(path).splitlines(), 1):
+            for name in re.findall(path_pattern, line):
+                if not os.path.exists(os.path.join(root, name)):
+                    yield f"{os.path.relpath(path, root)}:{number}: {name}: no such file"
+
+
 def main() -> int:
     root, table = sys.argv[1:3]
     problems = list(check_verdicts(root, read(table), "--write" in sys.argv[3:]))
     problems += check_links(root)
     problems += check_keys(root)
+    problems += check_packages(root)
+    problems += check_paths(root)
     print("\n".join(problems) if problems else "documents agree with the tree")
     return 1 if problems else 0
 

@@ -130,6 +130,7 @@ lab_sweep() {
     if read -r left 2>/dev/null <"$LAB_STATE/tmp" && [[ $left == /tmp/mt-lab* ]]; then
         rm -rf "$left"
     fi
+    lab_dpdk_sweep
 }
 
 # lab_on_exit COMMAND: shell code to run before the namespaces go, last one first.
@@ -139,11 +140,14 @@ lab_on_exit() {
 
 # The trap on EXIT. Nothing in it may stop the rest of it.
 lab_end() {
-    local status=$? i entry namespace
+    local status=$? i entry namespace command=$BASH_COMMAND
 
     trap '' INT TERM HUP
     trap - EXIT
     set +e
+    if [ "$status" != 0 ] && [ "$status" -lt 77 ]; then
+        lab_explain "$command"
+    fi
     for ((i = ${#LAB_EXIT_HOOKS[@]} - 1; i >= 0; i--)); do
         eval "${LAB_EXIT_HOOKS[i]}"
     done
@@ -154,6 +158,7 @@ lab_end() {
     for namespace in "${LAB_NAMESPACES[@]}"; do
         ip netns del "$namespace" 2>/dev/null
     done
+    lab_dpdk_sweep # before hugepages are given back, which these files hold
     lab_hugepages_restore
     if [ -n "$LAB_TMP" ]; then
         [ "$status" = 0 ] || [ "$status" -ge 77 ] || lab_show_logs
@@ -162,6 +167,19 @@ lab_end() {
     rm -rf "$LAB_STATE"
     rmdir "$LAB_STATE_ROOT" 2>/dev/null
     exit "$status"
+}
+
+# lab_explain COMMAND: why this lab failed: by lab_die, or by COMMAND under `set -e` (an exit or
+# return has told by itself); and a daemon that nobody ended, which may be the cause.
+lab_explain() {
+    local variable name
+
+    [[ -n ${LAB_DEATH-} || $1 == exit* || $1 == return* ]] || LAB_DEATH="${0##*/}: failed in: $1"
+    for variable in "${!LAB_DAEMON_@}"; do
+        name=${variable#LAB_DAEMON_}
+        lab_running "${!variable}" || [ -s "$LAB_TMP/$name.ledger" ] \
+            || LAB_DEATH="${LAB_DEATH-${0##*/}: failed}; mirrortapd ($name.yaml) had ended by itself"
+    done
 }
 
 # What the processes of a failed lab had to say.
@@ -420,9 +438,25 @@ check() {
 
 # --- DPDK ----------------------------------------------------------------------------------------
 
-# lab_eal PREFIX: EAL arguments for a configuration: nothing shared with other DPDK programs.
+# lab_eal PREFIX: EAL arguments for a configuration: nothing shared with other DPDK programs. The
+# prefix is the lab's own from then on: what a daemon that was killed leaves under it goes with it.
 lab_eal() {
+    echo "$1" >>"$LAB_STATE/eal"
     printf '["--file-prefix=%s", "--no-pci"]' "$1"
+}
+
+# Removes the runtime folders and hugepage files of killed DPDK programs of this lab.
+lab_dpdk_sweep() {
+    local prefix folder type
+
+    [ -f "$LAB_STATE/eal" ] || return 0
+    while read -r prefix; do
+        rm -rf "/run/dpdk/${prefix:?}"
+        while read -r _ folder type _; do
+            [ "$type" != hugetlbfs ] || rm -f "$folder/$prefix"map_*
+        done </proc/mounts
+    done <"$LAB_STATE/eal"
+    rm -f "$LAB_STATE/eal"
 }
 
 # lab_af_packet INTERFACE QUEUES [FRAME_BYTES]: device string of a port that polls a kernel

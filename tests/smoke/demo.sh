@@ -104,3 +104,23 @@ start error --pcap "$LAB_ROOT/LICENSE"
 wait "$group" || status=$?
 check "$status" -eq 1 "exit code for a capture that is none"
 nothing_left error "app/demo.sh --pcap LICENSE"
+
+# Nor does a daemon that is killed, which can't clean up itself; and the last line says what it was.
+daemon() {
+    local pid
+
+    for pid in $(demo_processes crash); do
+        [ "$(cat "/proc/$pid/comm")" != mirrortapd ] || echo "$pid"
+    done
+}
+status=0
+start crash
+wait_for "grep -qF Live: '$LAB_TMP/crash.log'" 90 "the demo shows its live table"
+pid=$(daemon)
+[ -n "$pid" ] || lab_die "the demo runs no mirrortapd"
+kill -KILL "$pid"
+wait "$group" || status=$?
+check "$status" -eq 1 "exit code where mirrortapd was killed"
+tail -n 1 "$LAB_TMP/crash.log" | grep -q 'mirrortapd (demo.yaml) had ended by itself' \
+    || lab_die "the reason is not the last line: $(tail -n 1 "$LAB_TMP/crash.log")"
+nothing_left crash "app/demo.sh whose mirrortapd was killed"

@@ -792,6 +792,24 @@ static void reads_dedup_and_reorder(void **state)
 	mt_config_free(config);
 }
 
+/* Which worker the warning of a port on another NUMA node names. */
+static void finds_far_workers(void **state)
+{
+	struct mt_plan plan = {.workers = {{.lcore = 1, .numa_node = 0, .receives = true},
+				       {.lcore = 2, .numa_node = 1, .owns = true},
+				       {.lcore = 3, .numa_node = 1, .receives = true}},
+		.workers_count = 1};
+
+	(void)state;
+	assert_null(mt_plan_far_worker(&plan, 0));
+	assert_int_equal(mt_plan_far_worker(&plan, 1)->lcore, 1);
+	assert_null(mt_plan_far_worker(&plan, -1)); /* a device without a node */
+	plan.workers_count = 2;
+	assert_int_equal(mt_plan_far_worker(&plan, 0)->lcore, 2);
+	plan.workers_count = 3; /* one that receives goes first */
+	assert_int_equal(mt_plan_far_worker(&plan, 0)->lcore, 3);
+}
+
 /* Every key of the contract that this version supports. */
 static void reads_every_key(void **state)
 {
@@ -1031,7 +1049,7 @@ static void places_one_worker(void **state)
 	assert_int_equal(plan.rings_bytes, 0);
 	assert_int_equal(plan.ports[0].mbufs, 16383);
 	assert_int_equal(plan.ports[0].buffer_bytes, 2048 + 128);
-	assert_int_equal(plan.ports[0].bytes, 16383ull * (2048 + 128 + 128 + 64));
+	assert_int_equal(plan.ports[0].bytes, 16383ull * (2048 + 128 + 128 + 64 + 136));
 	assert_int_equal(plan.workers_bytes, MT_PLAN_WORKER_BYTES);
 	assert_int_equal(plan.total_bytes, plan.ports[0].bytes + MT_PLAN_WORKER_BYTES);
 }
@@ -1160,8 +1178,19 @@ static void prints_plan(void **state)
 	assert_non_null(strstr(text, "queues: 2, by 5-tuple\n"));
 	assert_non_null(strstr(text, "VXLAN           UDP 4789\n"));
 	assert_non_null(strstr(text, "ids             2 rings of 4096 frames, zero-copy\n"));
-	assert_non_null(strstr(text, "39 hugepages of 2 MiB"));
+	assert_non_null(strstr(text, "41 hugepages of 2 MiB"));
 	assert_non_null(strstr(text, "256 MiB of hugepages in all are enough"));
+	free(text);
+	mt_config_free(config);
+
+	config = load(
+		"dataplane: {lcores: \"0@0,1@0\", eal: [\"--no-pci\", \"--no-huge\"]}\n" PORTS);
+	stream = open_memstream(&text, &length);
+	assert_int_equal(mt_plan_make(config, &plan, error, sizeof(error)), 0);
+	mt_plan_print(config, &plan, stream);
+	fclose(stream);
+	assert_non_null(strstr(text, "--no-huge: of ordinary memory"));
+	assert_null(strstr(text, "in all are enough"));
 	free(text);
 	mt_config_free(config);
 }
@@ -1174,6 +1203,7 @@ int main(void)
 		cmocka_unit_test(refuses_nul_bytes),
 		cmocka_unit_test(fills_defaults),
 		cmocka_unit_test(reads_dedup_and_reorder),
+		cmocka_unit_test(finds_far_workers),
 		cmocka_unit_test(reads_every_key),
 		cmocka_unit_test(parses_lcores),
 		cmocka_unit_test(refuses_plans),

@@ -152,6 +152,11 @@ static void without_a_consumer_nothing_is_put_in(void **state)
 	send_frames(output, 0, 500);
 	counts = check_balance(output);
 	assert_int_equal(counts.drops[MT_OUTPUT_DROP_CONSUMER_ABSENT], 500);
+	assert_false(output->ops->wants(output, 0));
+	output->ops->count_unwanted(output, 0, 7);
+	counts = check_balance(output);
+	assert_int_equal(counts.offered, 507);
+	assert_int_equal(counts.drops[MT_OUTPUT_DROP_CONSUMER_ABSENT], 507);
 	assert_int_equal(counts.delivered, 0);
 	assert_int_equal(in_use(), 0);
 	close_ring(output);
@@ -283,7 +288,7 @@ static void gives_back(const struct mt_output_settings *settings, uint32_t lengt
 	struct mirrortap_queue *queue = mirrortap_queue(consumer, 0);
 	struct mirrortap_frame frames[2 * LENGTH];
 
-	output->ops->poll(output, 0);
+	assert_true(output->ops->wants(output, 0));
 	for (uint32_t round = 0; round < 1000; round += 10) {
 		send_frames(output, round, 10);
 		assert_int_equal(mirrortap_receive(queue, frames, 2 * LENGTH), 10);
@@ -300,6 +305,7 @@ static void gives_back(const struct mt_output_settings *settings, uint32_t lengt
 	mirrortap_release(queue, 5);
 	mirrortap_detach(consumer);
 	poll_until_settled(output);
+	assert_int_equal(output->ops->wants(output, 0), settings->keep);
 	assert_int_equal(check_balance(output).drops[MT_OUTPUT_DROP_CONSUMER_ABSENT],
 		settings->keep ? 0 : 10);
 	assert_int_equal(queue_of(output)->out, 0);

@@ -40,11 +40,15 @@ static uint8_t stage_of(const struct mt_output *output)
 }
 
 static _Atomic uint8_t stage_of_send, stage_of_poll; /* the worker's */
+static _Atomic unsigned loops;                       /* that delivered something */
+static bool delivering;                              /* in this loop; the worker's own */
 
 static uint16_t sink_poll(struct mt_output *output, uint16_t queue)
 {
 	(void)queue;
 	atomic_store(&stage_of_poll, stage_of(output));
+	atomic_fetch_add(&loops, delivering);
+	delivering = false;
 	return 0;
 }
 
@@ -53,6 +57,7 @@ static void sink_send(
 	struct mt_output *output, uint16_t queue, struct rte_mbuf **frames, uint16_t count)
 {
 	atomic_store(&stage_of_send, stage_of(output));
+	delivering = true;
 	mt_commit_begin(&output->per_queue[queue].commit);
 	mt_count(&output->per_queue[queue].counts.offered, count);
 	mt_count(&output->per_queue[queue].counts.delivered, count);
@@ -193,6 +198,27 @@ static void nothing_of_before_is_left(void **state)
 	close_bench(&bench);
 }
 
+/* Workers that feed each other receive many bursts a loop; so they must empty their rings as
+ * fast. */
+static void a_loop_takes_many_bursts_of_a_ring(void **state)
+{
+	struct bench bench;
+	struct mt_snapshot snapshot;
+
+	(void)state;
+	open_bench(&bench);
+	snapshot = snapshot_of(&bench, 0, 3);
+	mt_datapath_publish(&bench.datapath, &snapshot);
+	assert_in_range(fill(&bench, 1 << 3), 2 * MT_BURST, MT_SKIP_FRAMES);
+	atomic_store(&loops, 0);
+	start_worker(&bench);
+	assert_true(mt_datapath_settle(&bench.datapath, LONG_MS));
+	assert_int_equal(rte_ring_count(bench.queue.ring), 0);
+	assert_int_equal(atomic_load(&loops), 1);
+	stop_worker(&bench);
+	close_bench(&bench);
+}
+
 /* A frame that was chosen for an output that is gone is freed, not given to another. */
 static void a_place_is_no_index(void **state)
 {
@@ -295,6 +321,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_of_before_is_left),
+		cmocka_unit_test(a_loop_takes_many_bursts_of_a_ring),
 		cmocka_unit_test(a_place_is_no_index),
 		cmocka_unit_test(an_output_is_a_stage),
 		cmocka_unit_test(a_stuck_worker_is_seen),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The spread: each frame comes to its flow's queue, in order, once, at most a burst at a time, and
- * is counted; whether it waits for more of its queue or not. */
+ * is counted; whether it waits for more of its queue or not, and whether anybody wants it or not.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,7 +33,10 @@ static struct {
 	uint16_t largest; /* burst */
 	uint16_t queues[FRAMES];
 	uint32_t numbers[FRAMES];
+	uint64_t skipped[MT_DATAPATH_MAX_QUEUES];
 } sent;
+
+static uint64_t wanted; /* a set of queues */
 
 static void take(struct mt_output *output, uint16_t queue, struct rte_mbuf **frames, uint16_t count)
 {
@@ -46,7 +50,21 @@ static void take(struct mt_output *output, uint16_t queue, struct rte_mbuf **fra
 	mt_release(frames, count);
 }
 
+static bool wants(struct mt_output *output, uint16_t queue)
+{
+	(void)output;
+	return wanted >> queue & 1;
+}
+
+static void count_unwanted(struct mt_output *output, uint16_t queue, uint32_t count)
+{
+	(void)output;
+	sent.skipped[queue] += count;
+}
+
 static const struct mt_output_ops ops = {.type = "test", .send = take};
+static const struct mt_output_ops choosy = {
+	.type = "test", .send = take, .wants = wants, .count_unwanted = count_unwanted};
 
 /* A worker that receives and owns the queues. */
 struct lab {
@@ -76,6 +94,7 @@ static struct lab *lab_open(uint16_t queues)
 	mt_clock_set(&lab->worker.clock);
 	for (uint16_t q = 0; q < queues; q++) {
 		lab->datapath.queues[q] = &lab->queues[q];
+		lab->worker.owned[lab->worker.owned_count++] = q;
 		lab->worker.owns[q] = true;
 	}
 	return lab;
@@ -99,7 +118,10 @@ static void spread(struct lab *lab, uint16_t count, const uint32_t *hash)
 		mt_frame_info(frame)->time_ns = batch.time_ns;
 		batch.sums.bytes += frame->pkt_len;
 	}
-	mt_stage_spread(&lab->worker, &batch);
+	if (lab->snapshot.queues > 1)
+		mt_stage_skip(&lab->worker, &batch);
+	if (batch.count > 0)
+		mt_stage_spread(&lab->worker, &batch);
 	/* What waits is bounded. */
 	assert_in_range(
 		rte_mempool_in_use_count(frame_pool()), 0, mt_spread_limit(lab->snapshot.queues));
@@ -191,6 +213,166 @@ static void full_bursts_wait_where_queues_are_many(void **state)
 	rte_free(lab);
 }
 
+static void end_loop(struct lab *lab)
+{
+	mt_spread_flush(&lab->worker);
+	mt_skip_commit(&lab->worker);
+}
+
+static void expect_counted(const struct lab *lab, uint32_t frames)
+{
+	uint64_t counted = 0;
+
+	for (uint16_t q = 0; q < lab->snapshot.queues; q++)
+		counted += lab->queues[q].counters.counts.accepted;
+	assert_int_equal(counted, frames);
+}
+
+/* Every frame that was made is counted at its queue, and only those of queues in `skipped` did not
+ * come out. */
+static void expect_skipped(const struct lab *lab, uint64_t skipped)
+{
+	uint64_t frames[MT_DATAPATH_MAX_QUEUES] = {0};
+	uint64_t bytes[MT_DATAPATH_MAX_QUEUES] = {0};
+	uint64_t out[MT_DATAPATH_MAX_QUEUES] = {0};
+
+	assert_int_equal(rte_mempool_in_use_count(frame_pool()), 0);
+	for (uint32_t n = 0; n < lab->made; n++) {
+		const uint16_t queue = mt_hash_queue(lab->hashes[n], lab->snapshot.queues);
+
+		frames[queue]++;
+		bytes[queue] += lab->lengths[n];
+	}
+	for (uint32_t i = 0; i < sent.count; i++)
+		out[sent.queues[i]]++;
+	for (uint16_t q = 0; q < lab->snapshot.queues; q++) {
+		const struct mt_queue_counters *counters = &lab->queues[q].counters;
+		const bool is_skipped = skipped >> q & 1;
+		uint64_t latencies = 0;
+
+		assert_int_equal(counters->counts.accepted, frames[q]);
+		assert_int_equal(counters->counts.accepted_bytes, bytes[q]);
+		for (unsigned b = 0; b < MT_LATENCY_BUCKETS; b++)
+			latencies += counters->latency.buckets[b];
+		assert_int_equal(latencies, frames[q]);
+		assert_int_equal(out[q], is_skipped ? 0 : frames[q]);
+		if (lab->snapshot.outputs_count > 0)
+			assert_int_equal(sent.skipped[q], is_skipped ? frames[q] : 0);
+	}
+}
+
+/* A buffer goes back at once, and its packet is counted when the loop ends. */
+static void without_an_output_frames_are_only_counted(void **state)
+{
+	static const uint16_t queues[] = {2, 3, 64};
+
+	(void)state;
+	for (size_t n = 0; n < RTE_DIM(queues); n++) {
+		struct lab *lab = lab_open(queues[n]);
+
+		lab->snapshot.outputs_count = 0;
+		for (unsigned b = 0; b < MT_SKIP_FRAMES / MT_BURST; b++) {
+			spread(lab, MT_BURST, NULL);
+			assert_int_equal(rte_mempool_in_use_count(frame_pool()), 0);
+			expect_counted(lab, 0);
+		}
+		end_loop(lab);
+		expect_skipped(lab, UINT64_MAX);
+		end_loop(lab); /* one without packets */
+		expect_skipped(lab, UINT64_MAX);
+		rte_free(lab);
+	}
+}
+
+/* Some queues are wanted, some are not, and another worker owns some. */
+static void queues_that_nobody_wants_are_skipped(void **state)
+{
+	static const uint64_t sets[] = {0, UINT64_MAX, 0x5555555555555555, 1};
+	const uint16_t foreign = 20;
+
+	(void)state;
+	for (unsigned n = 0; n < RTE_DIM(sets); n++) {
+		struct lab *lab = lab_open(64);
+		uint64_t skipped = ~sets[n];
+
+		lab->output.ops = &choosy;
+		wanted = sets[n];
+		if (n == 3) {
+			/* Seen as wanted by this worker, whatever its owner will say. */
+			memmove(&lab->worker.owned[foreign], &lab->worker.owned[foreign + 1],
+				(64 - foreign - 1) * sizeof(lab->worker.owned[0]));
+			lab->worker.owned_count--;
+			skipped &= ~(UINT64_C(1) << foreign);
+		}
+		while (lab->made < FRAMES - MT_BURST) {
+			spread(lab, (uint16_t)(1 + random() % MT_BURST), NULL);
+			if (random() % 8 == 0)
+				end_loop(lab);
+		}
+		end_loop(lab);
+		expect_skipped(lab, skipped);
+		rte_free(lab);
+	}
+}
+
+/* An output is asked once a loop: a queue's frames do not overtake each other. */
+static void outputs_are_asked_once_a_loop(void **state)
+{
+	struct lab *lab = lab_open(64);
+
+	(void)state;
+	lab->output.ops = &choosy;
+	wanted = 0;
+	spread(lab, MT_BURST, NULL);
+	wanted = UINT64_MAX;
+	spread(lab, MT_BURST, NULL);
+	end_loop(lab);
+	assert_int_equal(sent.count, 0);
+	expect_skipped(lab, UINT64_MAX);
+	rte_free(lab);
+
+	lab = lab_open(64);
+	lab->output.ops = &choosy;
+	spread(lab, MT_BURST, NULL);
+	wanted = 0;
+	spread(lab, MT_BURST, NULL);
+	end_loop(lab);
+	assert_int_equal(sent.count, 2 * MT_BURST);
+	spread(lab, MT_BURST, NULL);
+	end_loop(lab);
+	assert_int_equal(sent.count, 2 * MT_BURST);
+	expect_counted(lab, 3 * MT_BURST);
+	rte_free(lab);
+}
+
+/* What looks at frames before the outputs, or for each, or has a ring of its own for them. */
+static void nothing_is_skipped_that_others_must_see(void **state)
+{
+	static struct mt_dedup_tables tables;
+	struct lab *lab;
+
+	(void)state;
+	wanted = 0;
+	for (unsigned n = 0; n < 5; n++) {
+		struct mt_batch batch = {0};
+
+		lab = lab_open(64);
+		lab->output.ops = &choosy;
+		lab->snapshot.chooses = n == 0;
+		lab->snapshot.reorder_window_tsc = n == 1;
+		lab->snapshot.dedup_tables = n == 2 ? &tables : NULL;
+		lab->datapath.capturing = n == 3;
+		assert_int_equal(rte_pktmbuf_alloc_bulk(frame_pool(), batch.frames, 8), 0);
+		batch.count = 8;
+		mt_stage_skip(&lab->worker, &batch);
+		assert_int_equal(batch.count, n == 4 ? 0 : 8);
+		mt_release(batch.frames, batch.count);
+		mt_skip_commit(&lab->worker);
+		rte_free(lab);
+	}
+	assert_int_equal(rte_mempool_in_use_count(frame_pool()), 0);
+}
+
 /* What finds no room in another owner's ring is dropped, and counted there and with its session. */
 static void full_rings_are_counted(void **state)
 {
@@ -235,6 +417,10 @@ int main(void)
 		cmocka_unit_test(every_frame_comes_to_its_queue),
 		cmocka_unit_test(one_flow_among_many_queues),
 		cmocka_unit_test(full_bursts_wait_where_queues_are_many),
+		cmocka_unit_test(without_an_output_frames_are_only_counted),
+		cmocka_unit_test(queues_that_nobody_wants_are_skipped),
+		cmocka_unit_test(outputs_are_asked_once_a_loop),
+		cmocka_unit_test(nothing_is_skipped_that_others_must_see),
 		cmocka_unit_test(full_rings_are_counted),
 	};
 

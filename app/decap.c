@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <pcap/pcap.h>
 #include <sys/stat.h>
 
 #include <rte_mbuf_core.h>
@@ -21,7 +20,7 @@
 
 struct run {
 	const struct decap_options *options;
-	pcap_t *capture;
+	struct offline_reader *capture;
 	FILE *output;
 	FILE *verdicts;
 	struct mt_pcapng pcapng;
@@ -39,9 +38,9 @@ static bool is_input(const struct run *run, const char *path)
 	struct stat input;
 	struct stat output;
 
-	return fstat(fileno(pcap_file(run->capture)), &input) == 0 && S_ISREG(input.st_mode)
-		&& stat(path, &output) == 0 && input.st_dev == output.st_dev
-		&& input.st_ino == output.st_ino;
+	return fstat(fileno(offline_reader_file(run->capture)), &input) == 0
+		&& S_ISREG(input.st_mode) && stat(path, &output) == 0
+		&& input.st_dev == output.st_dev && input.st_ino == output.st_ino;
 }
 
 static bool open_to_write(const struct run *run, const char *path, FILE **file)
@@ -141,8 +140,9 @@ static int write_verdict(const struct run *run, const struct mt_facts *facts)
 }
 
 /* False after a failure to write. */
-static bool take(struct run *run, const struct pcap_pkthdr *record, const uint8_t *bytes)
+static bool take(void *context, const struct pcap_pkthdr *record, const uint8_t *bytes)
 {
+	struct run *run = context;
 	struct rte_mbuf segments[OFFLINE_SEGMENTS];
 	struct mt_facts facts;
 	int error = 0;
@@ -174,11 +174,6 @@ static bool take(struct run *run, const struct pcap_pkthdr *record, const uint8_
 /* All records to the end of the file. False if it does not end well. */
 static bool take_all(struct run *run)
 {
-	const char *name = offline_named(run->options->input, "standard input");
-	struct pcap_pkthdr *record;
-	const uint8_t *bytes;
-	int result;
-
 	if (run->verdicts != NULL)
 		fputs("frame\tverdict\tvni\tinner_length\toriginal_length\ttunnel\tflow_hash\n",
 			run->verdicts);
@@ -192,20 +187,7 @@ static bool take_all(struct run *run)
 			return false;
 		}
 	}
-	while ((result = pcap_next_ex(run->capture, &record, &bytes)) == 1) {
-		if (record->caplen > OFFLINE_MAX_RECORD) {
-			decap_complain("%s: record %" PRIu64 " of %u bytes is longer than %d", name,
-				run->frames + 1, record->caplen, OFFLINE_MAX_RECORD);
-			return false;
-		}
-		if (!take(run, record, bytes))
-			return false;
-	}
-	if (result == PCAP_ERROR_BREAK)
-		return true; /* the end */
-	decap_complain("%s: record %" PRIu64 ": %s; the %" PRIu64 " before it were taken", name,
-		run->frames + 1, pcap_geterr(run->capture), run->frames);
-	return false;
+	return offline_take_all(run->capture, run->options->input, take, run, decap_complain);
 }
 
 /* --- summary --- */
@@ -292,7 +274,6 @@ int decap_main(int argc, char **argv)
 close_output:
 	fine = close_written(options.output, run.output) && fine;
 close_capture:
-	if (run.capture != NULL)
-		pcap_close(run.capture);
+	offline_reader_close(run.capture);
 	return fine ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -231,8 +231,9 @@ static void print_other(struct run *run, uint8_t verdict)
 	print_line(run, &line);
 }
 
-static void take(struct run *run, const struct pcap_pkthdr *record, const uint8_t *bytes)
+static bool take(void *context, const struct pcap_pkthdr *record, const uint8_t *bytes)
 {
+	struct run *run = context;
 	struct rte_mbuf segments[OFFLINE_SEGMENTS];
 	struct mt_decision decision;
 	struct rte_mbuf *frame;
@@ -245,39 +246,29 @@ static void take(struct run *run, const struct pcap_pkthdr *record, const uint8_
 	if (facts.verdict != MT_VERDICT_ACCEPTED) {
 		if (run->options->vni < 0)
 			print_other(run, facts.verdict);
-		return;
+		return true;
 	}
 	if (run->options->vni >= 0 && facts.vni != run->options->vni)
-		return;
+		return true;
 	offline_apply_record_length(record, &facts);
 	frame = make_inner(&inner, bytes, &facts);
 	decide(run, frame, &decision);
 	print_frame(run, &facts, &decision);
+	return true;
 }
 
-static bool take_all(struct run *run, pcap_t *capture)
+static bool take_all(struct run *run, struct offline_reader *capture)
 {
-	const char *name = offline_named(run->options->input, "standard input");
-	struct pcap_pkthdr *record;
-	const uint8_t *bytes;
-	int result;
+	bool fine;
 
 	if (run->options->json)
 		fputs("{\"frames\":[", stdout);
 	else
 		puts("frame\tvni\tsession\tdirection\tfilter\trule\tverdict\tlength\toutputs");
-	while ((result = pcap_next_ex(capture, &record, &bytes)) == 1
-		&& record->caplen <= OFFLINE_MAX_RECORD)
-		take(run, record, bytes);
+	fine = offline_take_all(capture, run->options->input, take, run, complain);
 	if (run->options->json)
 		puts("]}");
-	if (result == 1)
-		complain("%s: record %" PRIu64 " of %u bytes is longer than %d", name,
-			run->frames + 1, record->caplen, OFFLINE_MAX_RECORD);
-	else if (result != PCAP_ERROR_BREAK)
-		complain("%s: record %" PRIu64 ": %s; the %" PRIu64 " before it were taken", name,
-			run->frames + 1, pcap_geterr(capture), run->frames);
-	return result == PCAP_ERROR_BREAK;
+	return fine;
 }
 
 /* --- beginning and end --- */
@@ -298,7 +289,7 @@ static bool run_test(const struct filter_options *options, const struct mt_confi
 {
 	/* Sampling by packets is random; here it is the same each time. */
 	struct run run = {.options = options, .config = config, .state = {.random = 1}};
-	pcap_t *capture = offline_open(options->input, complain);
+	struct offline_reader *capture = offline_open(options->input, complain);
 	char error[MAX_ERROR] = "";
 	bool fine = false;
 
@@ -309,13 +300,13 @@ static bool run_test(const struct filter_options *options, const struct mt_confi
 		run.policy = mt_policy_create(&config->policy, error, sizeof(error));
 		if (run.policy == NULL) {
 			complain("%s", error);
-			pcap_close(capture);
+			offline_reader_close(capture);
 			return false;
 		}
 	}
 	fine = take_all(&run, capture);
 	mt_policy_destroy(run.policy);
-	pcap_close(capture);
+	offline_reader_close(capture);
 	return fine;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "offline.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include <rte_common.h>
@@ -10,32 +11,35 @@ const char *offline_named(const char *path, const char *standard)
 	return strcmp(path, "-") == 0 ? standard : path;
 }
 
-pcap_t *offline_open(const char *path, offline_complain *complain)
+struct offline_reader *offline_open(const char *path, offline_complain *complain)
 {
-	const char *name = offline_named(path, "standard input");
 	char error[PCAP_ERRBUF_SIZE] = "";
-	const char *type;
-	pcap_t *capture =
-		pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO, error);
-	int link;
+	struct offline_reader *capture = offline_reader_open(path, error);
 
-	if (capture == NULL) {
-		/* libpcap names the file where it could not be opened, and only there. */
-		if (strncmp(error, name, strlen(name)) == 0)
-			complain("%s", error);
-		else
-			complain("%s: %s", name, error);
-		return NULL;
+	if (capture == NULL)
+		complain("%s: %s", offline_named(path, "standard input"), error);
+	return capture;
+}
+
+bool offline_take_all(struct offline_reader *capture, const char *path, offline_take *take,
+	void *context, offline_complain *complain)
+{
+	char error[PCAP_ERRBUF_SIZE] = "";
+	const struct pcap_pkthdr *record;
+	const uint8_t *bytes;
+	uint64_t taken = 0;
+	int result;
+
+	while ((result = offline_reader_next(capture, &record, &bytes, error)) == 1) {
+		if (!take(context, record, bytes))
+			return false;
+		taken++;
 	}
-	link = pcap_datalink(capture);
-	if (link == DLT_EN10MB)
-		return capture;
-	type = pcap_datalink_val_to_name(link);
-	complain("%s: link type is %s (%d), only Ethernet (EN10MB, 1) can be read; capture on one "
-		 "Ethernet interface, e.g. tcpdump -i eth0 -w FILE, not -i any",
-		name, type != NULL ? type : "unknown", link);
-	pcap_close(capture);
-	return NULL;
+	if (result == 0)
+		return true;
+	complain("%s: record %" PRIu64 ": %s; the %" PRIu64 " before it were taken",
+		offline_named(path, "standard input"), taken + 1, error, taken);
+	return false;
 }
 
 void offline_segments(struct rte_mbuf *segments, const uint8_t *bytes, uint32_t length)

@@ -2,12 +2,14 @@
 /* Frames from capture files, for the packet code: what `decap` and `filter test` share. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <pcap/pcap.h>
 
 #include <rte_mbuf_core.h>
 
+#include "offline_read.h"
 #include "packet/facts.h"
 
 enum {
@@ -21,8 +23,16 @@ typedef void offline_complain(const char *format, ...);
 /* "-" in words, for messages. */
 const char *offline_named(const char *path, const char *standard);
 
-/* Opens a capture of Ethernet frames, with times in nanoseconds. NULL after a complaint. */
-pcap_t *offline_open(const char *path, offline_complain *complain);
+/* Opens a capture of Ethernet frames. NULL after a complaint. */
+struct offline_reader *offline_open(const char *path, offline_complain *complain);
+
+/* What shall be done with a record; record->ts.tv_usec are nanoseconds. False ends it. */
+typedef bool offline_take(void *context, const struct pcap_pkthdr *record, const uint8_t *bytes);
+
+/* Takes all records to the end of the file, which was opened from `path`. False if `take` said so,
+ * or after a complaint if the file does not end well. */
+bool offline_take_all(struct offline_reader *capture, const char *path, offline_take *take,
+	void *context, offline_complain *complain);
 
 /* Lays bytes out as mbufs, which can only state 65,535 bytes each, without a copy. At most
  * OFFLINE_MAX_RECORD bytes, into OFFLINE_SEGMENTS mbufs. */

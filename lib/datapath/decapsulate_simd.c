@@ -336,7 +336,7 @@ static inline void hash_frames(const struct mt_hash_config *config, struct hashi
 		uint32_t low = RTE_MIN(hashing->a[i], hashing->b[i]);
 		uint32_t high = RTE_MAX(hashing->a[i], hashing->b[i]);
 
-		joined[i] = ((uint64_t)high << 32 | low) & config->address;
+		joined[i] = mt_hash_pair(config, low, high);
 	}
 	for (unsigned i = 0; i < hashing->count; i++)
 		hashing->frames[i]->hash.rss =

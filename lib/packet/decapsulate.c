@@ -92,7 +92,7 @@ static bool fragment_may_be_udp(const struct mt_ip *ip)
 	return ip->protocol == IPPROTO_UDP
 		|| (ip->version == 6
 			&& (ip->protocol == IPPROTO_HOPOPTS || ip->protocol == IPPROTO_ROUTING
-				|| ip->protocol == IPPROTO_DSTOPTS));
+				|| ip->protocol == IPPROTO_DSTOPTS || ip->protocol == IPPROTO_AH));
 }
 
 static enum mt_verdict read_outer(const struct rte_mbuf *frame, const struct mt_tunnels *tunnels,

@@ -89,6 +89,17 @@ static inline uint32_t mt_hash_finish(uint32_t crc)
 	return crc ^ crc >> 15;
 }
 
+/* Two endpoints as one number, the one with the smaller hash first. CRC is linear and both hashes
+ * are CRCs: without the multiplication of one of them, a port of one endpoint could be traded for
+ * the other's address, the protocol or the VNI, bit by bit, with the same result. */
+static inline uint64_t mt_hash_pair(
+	const struct mt_hash_config *config, uint32_t low, uint32_t high)
+{
+	/* Masked here too: the endpoints of IPv4, IPv6 and MAC addresses have seeds of their own,
+	 * and all of a session is one flow when only the VNI counts. */
+	return ((uint64_t)(high * 0x9e3779b1u) << 32 | low) & config->address;
+}
+
 /* Joins two endpoints, in any order, with what both directions have in common: the protocol (of
  * IP) or the ethertype, and the VNI. */
 static inline uint32_t mt_hash_join(const struct mt_hash_config *config, uint32_t a, uint32_t b,
@@ -100,9 +111,7 @@ static inline uint32_t mt_hash_join(const struct mt_hash_config *config, uint32_
 	uint32_t high = b ^ swap;
 	uint32_t salt = (protocol & config->protocol) ^ (vni & config->vni) << 8;
 
-	/* Masked here too: the endpoints of IPv4, IPv6 and MAC addresses have seeds of their own,
-	 * and all of a session is one flow when only the VNI counts. */
-	return mt_hash_finish(mt_hash_crc(((uint64_t)high << 32 | low) & config->address, salt));
+	return mt_hash_finish(mt_hash_crc(mt_hash_pair(config, low, high), salt));
 }
 
 /* The queue, 0..queues-1, of a flow hash: its upper bits, without a division. */

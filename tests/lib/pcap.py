@@ -123,9 +123,15 @@ def read(path: str) -> Iterator[Record]:
             raise CaptureError(f"{path}: neither pcap nor pcapng")
 
 
-def write_pcap(path: str, records: List[Record], linktype: int = 1, cut: Optional[int] = None):
+def write_pcap(
+    path: str,
+    records: List[Record],
+    linktype: int = 1,
+    cut: Optional[int] = None,
+    snap: int = 262144,
+):
     """Nanosecond pcap; `cut`: leave so many bytes off at the end of the file."""
-    data = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, linktype)
+    data = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, snap, linktype)
     for record in records:
         data += struct.pack(
             "<4I",

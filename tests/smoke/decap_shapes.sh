@@ -14,3 +14,4 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 python3 "$root/tests/lib/decap_shapes.py" "$program" "$work"
+python3 "$root/tests/lib/decap_files.py" "$program" "$work"

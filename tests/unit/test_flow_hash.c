@@ -466,6 +466,35 @@ static void spread_of_sequential_ports(void **state)
 	expect_even(&even, "even ports");
 }
 
+/* What differs in one part of a flow is not made up for by what differs in another one. */
+static void spread_of_two_parts_at_once(void **state)
+{
+	const struct mt_hash_config hash = mt_hash_configure(MT_HASH_5_TUPLE, 0);
+	const struct mt_hash_config with_vni = mt_hash_configure(MT_HASH_5_TUPLE, 1);
+	struct spread near = {0};
+	struct spread far = {0};
+	struct spread first = {0};
+	struct spread vnis = {0};
+
+	(void)state;
+	for (uint32_t i = 0; i < 65536; i++) {
+		uint32_t low = i & 0xff;
+		uint32_t high = i >> 8;
+		uint16_t port = (uint16_t)(32768 + low);
+
+		spread_add(&near, hash4(0x0a000001, 0x0a000001 + (high << 8), port, 443, 0, &hash));
+		spread_add(&far, hash4(0x0a000001, 0x0a000001 + (high << 16), port, 80, 0, &hash));
+		spread_add(&first,
+			hash4(0x0a000001, high << 24 | 0x010203, (uint16_t)(1024 + (low << 8)), 443,
+				0, &hash));
+		spread_add(&vnis, hash4(0x0a000001, 0x0a000002, port, 80, high, &with_vni));
+	}
+	expect_even(&near, "ports of a client by a server's third byte");
+	expect_even(&far, "ports of a client by a server's second byte");
+	expect_even(&first, "ports of a client by a server's first byte");
+	expect_even(&vnis, "ports of a client by VNI");
+}
+
 static void spread_of_sequential_addresses(void **state)
 {
 	const struct mt_hash_config five = mt_hash_configure(MT_HASH_5_TUPLE, 0);
@@ -728,6 +757,7 @@ int main(void)
 		cmocka_unit_test(vni_only),
 		cmocka_unit_test(vni_too),
 		cmocka_unit_test(spread_of_sequential_ports),
+		cmocka_unit_test(spread_of_two_parts_at_once),
 		cmocka_unit_test(spread_of_sequential_addresses),
 		cmocka_unit_test(spread_of_random_flows),
 		cmocka_unit_test(spread_of_any_eight_bits),

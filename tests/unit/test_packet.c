@@ -590,6 +590,10 @@ static void outer_fragments_v6(void **state)
 			build_v6_fragment(&packet, IPPROTO_DSTOPTS, fragments[i].offset,
 				fragments[i].more, hop);
 			expect_verdict(&packet, MT_VERDICT_OUTER_FRAGMENT);
+			/* Or behind an authentication header. */
+			build_v6_fragment(
+				&packet, IPPROTO_AH, fragments[i].offset, fragments[i].more, hop);
+			expect_verdict(&packet, MT_VERDICT_OUTER_FRAGMENT);
 			build_v6_fragment(&packet, IPPROTO_ICMPV6, fragments[i].offset,
 				fragments[i].more, hop);
 			expect_verdict(&packet, MT_VERDICT_HOST);

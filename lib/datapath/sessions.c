@@ -17,11 +17,12 @@ static inline uint32_t key_of(uint32_t vni_flags)
 
 /* Where a key's search begins: a bucket, and the place in it that the VNI takes if it is free. So
  * few of some thousand sessions are elsewhere that the look-up is one comparison, well predicted.
- * Fibonacci hashing, of 24 bits, keeps VNIs in a row apart. */
+ * VNIs in a row are neighbours, so that few pages and cache lines hold them; rows that differ in
+ * their upper bits alone are set apart by a factor. */
 static inline uint32_t home_of(uint32_t key)
 {
-	static_assert(MT_SESSION_CAPACITY == 1u << (32 - 18), "the hash's upper bits are a place");
-	return (key * 0x9e3779u) >> 18;
+	static_assert(MT_SESSION_CAPACITY == 1u << 14, "a VNI's lower bits are a place");
+	return ((key >> 8) + (key >> 22) * 0x19e3u) % MT_SESSION_CAPACITY;
 }
 
 static struct mt_session_entry *add(
@@ -71,9 +72,7 @@ static __rte_noinline struct mt_session_entry *find_further(
 static inline struct mt_session_entry *find(
 	struct mt_sessions *sessions, uint32_t key, uint64_t time_ns)
 {
-	/* The place's entry, as an offset: a shift less than by a place's number. */
-	struct mt_session_entry *entry =
-		RTE_PTR_ADD(sessions->entries, (key * 0x9e3779u) >> 12 & ~63u);
+	struct mt_session_entry *entry = &sessions->entries[home_of(key)];
 
 	return likely(entry->key == key) ? entry : find_further(sessions, key, time_ns);
 }
@@ -105,7 +104,6 @@ static inline void add_frame(struct mt_session_counts *counts, uint32_t bytes)
 static __rte_noinline void count_mixed(struct mt_sessions *sessions, const struct mt_batch *batch)
 {
 	const uint64_t time_ns = batch->time_ns;
-
 	const uint16_t count = batch->count;
 
 	for (uint16_t i = 0; i < count; i++) {

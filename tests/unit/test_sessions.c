@@ -243,7 +243,9 @@ static void colliding_vnis(void **state)
 	(void)state;
 	assert_non_null(vnis);
 	for (uint32_t vni = 0; vni < VNIS; vni++) {
-		if ((vni << 8 | 0xff) * 0x9e3779u >> 22 == MT_SESSION_BUCKETS - 1)
+		uint32_t home = (vni + (vni >> 14) * 0x19e3) % MT_SESSION_CAPACITY;
+
+		if (home / MT_SESSION_WAYS == MT_SESSION_BUCKETS - 1)
 			vnis[count++] = vni;
 	}
 	assert_in_range(count, VNIS / MT_SESSION_BUCKETS / 2, VNIS / MT_SESSION_BUCKETS * 2);
